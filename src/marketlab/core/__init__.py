@@ -1,0 +1,112 @@
+"""The words every package uses, with no market knowledge."""
+
+from marketlab.core._arrays import (
+    BoolArray,
+    Float32Array,
+    FloatArray,
+    IntArray,
+    check_at_least,
+    check_between,
+    check_same_length,
+)
+from marketlab.core._clock import Clock, ManualClock, SystemClock, iso, require_utc, stamp
+from marketlab.core._config import (
+    FrozenConfig,
+    canonical_json,
+    content_id,
+    finite_or_none,
+    from_mapping,
+    migrate_mapping,
+)
+from marketlab.core._environment import code_version, environment
+from marketlab.core._errors import (
+    CancelledError,
+    ConfigError,
+    ConflictError,
+    DataError,
+    DataNotAvailableError,
+    IntegrityError,
+    MarketLabError,
+    NotFittedError,
+    NotFoundError,
+    RequestError,
+    TrainingDivergedError,
+    TransientError,
+    did_you_mean,
+)
+from marketlab.core._files import (
+    FileLock,
+    atomic_folder,
+    atomic_write,
+    check_name,
+    file_sha256,
+    inside,
+    read_json,
+    storage_error,
+    write_json,
+)
+from marketlab.core._platform import point_link, usable_cores
+from marketlab.core._progress import PHASES, Progress, Slot
+from marketlab.core._random import seed_streams, stream_key
+from marketlab.core._registry import PluginRegistry
+from marketlab.core._run_record import RunRecord, RunStatus
+from marketlab.core._yaml import dump_yaml, load_yaml, load_yaml_file
+
+__all__ = [
+    "PHASES",
+    "BoolArray",
+    "CancelledError",
+    "Clock",
+    "ConfigError",
+    "ConflictError",
+    "DataError",
+    "DataNotAvailableError",
+    "FileLock",
+    "Float32Array",
+    "FloatArray",
+    "FrozenConfig",
+    "IntArray",
+    "IntegrityError",
+    "ManualClock",
+    "MarketLabError",
+    "NotFittedError",
+    "NotFoundError",
+    "PluginRegistry",
+    "Progress",
+    "RequestError",
+    "RunRecord",
+    "RunStatus",
+    "Slot",
+    "SystemClock",
+    "TrainingDivergedError",
+    "TransientError",
+    "atomic_folder",
+    "atomic_write",
+    "canonical_json",
+    "check_at_least",
+    "check_between",
+    "check_name",
+    "check_same_length",
+    "code_version",
+    "content_id",
+    "did_you_mean",
+    "dump_yaml",
+    "environment",
+    "file_sha256",
+    "finite_or_none",
+    "from_mapping",
+    "inside",
+    "iso",
+    "load_yaml",
+    "load_yaml_file",
+    "migrate_mapping",
+    "point_link",
+    "read_json",
+    "require_utc",
+    "seed_streams",
+    "stamp",
+    "storage_error",
+    "stream_key",
+    "usable_cores",
+    "write_json",
+]
