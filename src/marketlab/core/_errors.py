@@ -93,8 +93,8 @@ class RequestError(MarketLabError):
     default_code = "REQUEST-Invalid"
 
 
-class ConfigError(RequestError):
-    """A specification breaks a rule."""
+class ConfigError(RequestError, ValueError):
+    """A specification breaks a rule (a `ValueError`, so that validators may raise it)."""
 
     default_code = "CONFIG-Invalid"
 

@@ -16,7 +16,7 @@ from marketlab.core import _platform
 from marketlab.core._config import canonical_json
 from marketlab.core._errors import ConfigError, IntegrityError, TransientError
 
-NAME_RULE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+NAME_RULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_name(name: str, *, field: str = "name") -> str:
@@ -27,7 +27,7 @@ def check_name(name: str, *, field: str = "name") -> str:
     ConfigError unless it is a letter or digit followed by letters, digits, ``.``, ``_``, ``-``,
     without ``..`` and at most 120 characters.
     """
-    if not NAME_RULE.match(name) or ".." in name or len(name) > 120:
+    if not NAME_RULE.fullmatch(name) or ".." in name or len(name) > 120:
         raise ConfigError(
             f"a name is a letter or digit, then letters, digits, '.', '_' or '-', without '..', "
             f"at most 120 characters; received {name!r}.",

@@ -1,0 +1,34 @@
+"""Keeps candidates with their evidence and decides by gates which of them may run."""
+
+from marketlab.registry._card import CardContent, ModelCard, SplitFacts, Weights
+from marketlab.registry._gates import (
+    DEFAULT_GATES,
+    GATES,
+    STAGES,
+    Gate,
+    GateInput,
+    GateReport,
+    GateResult,
+    Stage,
+    evaluate_gates,
+)
+from marketlab.registry._registry import CardEntry, ModelRegistry, Promotion
+
+__all__ = [
+    "DEFAULT_GATES",
+    "GATES",
+    "STAGES",
+    "CardContent",
+    "CardEntry",
+    "Gate",
+    "GateInput",
+    "GateReport",
+    "GateResult",
+    "ModelCard",
+    "ModelRegistry",
+    "Promotion",
+    "SplitFacts",
+    "Stage",
+    "Weights",
+    "evaluate_gates",
+]

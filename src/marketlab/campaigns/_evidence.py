@@ -1,0 +1,121 @@
+"""The arrays a verdict is computed from, kept with the run so that it can be judged again.
+
+A campaign's null is known only when all surrogates are scored; until then a run has evidence and
+no verdict. The file holds plain arrays (no pickles) and lies in the run's folder.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from marketlab.campaigns._causal_state import causal_state
+from marketlab.campaigns._prepare import Prepared
+from marketlab.campaigns._strategy import StrategyConfig
+from marketlab.core import FloatArray, IntArray, IntegrityError, atomic_write
+from marketlab.evaluation import JudgeInput, NullEvidence, Verdict, judge, state_baseline
+from marketlab.labels import ZigzagLabelConfig
+
+FILE = "evidence.npz"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the validation part says, row by row, and what the judge must know about it.
+
+    ``probabilities`` and ``state`` have shape (n, 3); the others (n,), ``train_counts`` (3,).
+    ``facts`` holds label_text, judged_share, degenerate_reasons, exclusions, is_synthetic, seed.
+    """
+
+    y: IntArray
+    probabilities: FloatArray
+    state: FloatArray
+    event: IntArray
+    bar: IntArray
+    train_counts: IntArray
+    facts: dict[str, Any]
+
+    def verdict(
+        self, *, null: NullEvidence | None, n_trials: int, exclusions: tuple[str, ...] = ()
+    ) -> Verdict:
+        """Judge this evidence beside a null."""
+        return judge(
+            JudgeInput(
+                y=self.y, probabilities=self.probabilities, event=self.event, bar=self.bar,
+                train_counts=self.train_counts, baselines={"causal state": self.state},
+                null=null, n_trials=max(1, n_trials), seed=self.facts["seed"],
+                label_text=self.facts["label_text"], judged_share=self.facts["judged_share"],
+                degenerate_reasons=tuple(self.facts["degenerate_reasons"]),
+                exclusions=(*self.facts["exclusions"], *exclusions),
+                is_synthetic=self.facts["is_synthetic"],
+            )
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the file; equal evidence gives equal bytes."""
+        from marketlab.core import canonical_json
+
+        buffer = io.BytesIO()
+        facts = np.frombuffer(canonical_json(self.facts).encode(), dtype=np.uint8)
+        np.savez(
+            buffer, y=self.y, probabilities=self.probabilities, state=self.state,
+            event=self.event, bar=self.bar, train_counts=self.train_counts, facts=facts,
+        )
+        atomic_write(folder / FILE, buffer.getvalue())
+
+
+def load_evidence(folder: Path) -> Evidence:
+    """Read the evidence of a run.
+
+    Raises
+    ------
+    IntegrityError if the file is missing or damaged.
+    """
+    import json
+    import zipfile
+
+    try:
+        with np.load(folder / FILE, allow_pickle=False) as arrays:
+            values = {name: arrays[name] for name in arrays.files}
+        facts = json.loads(values.pop("facts").tobytes())
+        return Evidence(facts=facts, **values)
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise IntegrityError(
+            f"{folder / FILE} cannot be read: {error}.", code="STORAGE-Corrupt",
+            suggestion="Run the strategy again; its other files are kept.",
+        ) from error
+
+
+def collect_evidence(
+    strategy: StrategyConfig, prepared: Prepared, probabilities: FloatArray, *,
+    seed: int, degenerate: list[str], exclusions: list[str],
+) -> Evidence:
+    """Put together what the judge needs from a fitted run's validation part."""
+    state = causal_state(strategy.training.labels, prepared.bars.close)
+    train, rows = prepared.rows("train"), prepared.rows("validation")
+    y_train = prepared.y("train")
+    return Evidence(
+        y=prepared.y("validation"),
+        probabilities=probabilities,
+        state=state_baseline(state[train], y_train, state[rows]),
+        event=prepared.event("validation"),
+        bar=rows,
+        train_counts=np.bincount(y_train, minlength=3).astype(np.int64),
+        facts={
+            "label_text": label_text(strategy), "judged_share": strategy.training.split().validation,
+            "degenerate_reasons": degenerate, "exclusions": exclusions,
+            "is_synthetic": prepared.bars.is_synthetic, "seed": seed,
+        },
+    )
+
+
+def label_text(strategy: StrategyConfig) -> str:
+    """Return the label in words."""
+    labels = strategy.training.labels
+    if isinstance(labels, ZigzagLabelConfig):
+        return f"zigzag legs of {100 * labels.zigzag_threshold:g} %"
+    bars = "next bar" if labels.horizon == 1 else f"next {labels.horizon} bars"
+    dead = f", dead zone {100 * labels.dead_zone:g} %" if labels.dead_zone else ""
+    return f"direction of the {bars}{dead}"

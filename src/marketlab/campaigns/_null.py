@@ -1,0 +1,140 @@
+"""The null of a campaign: the same pipeline on series from which direction was taken.
+
+Each surrogate flips the sign of every bar's log return at random (high and low swapped, volume and
+times kept), so volatility, sessions and volume stay as they are. It goes through the features,
+labels and split of every strategy, and a linear model is refitted on it. The same linear model
+on the real bars is compared with these: linear against linear, never the net against the linear.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from marketlab.campaigns._causal_state import causal_state
+from marketlab.campaigns._prepare import select_bars, usable
+from marketlab.campaigns._strategy import StrategyConfig, parse_strategy
+from marketlab.campaigns._workspace import Workspace
+from marketlab.core import FloatArray, IntArray, Progress, seed_streams
+from marketlab.data import BarFrame
+from marketlab.evaluation import causal_baselines, log_loss_skill, sign_flip_surrogate
+from marketlab.features import FeatureMatrix, FeatureSet, compute_many
+from marketlab.labels import LabelSet, compute_labels
+from marketlab.models import fit_logistic_binary, predict_logistic_binary
+
+STATISTIC = "log-loss skill of a linear model over the best causal baseline, nats per sample"
+OBSERVED = 0
+"""Index of the real bars; surrogates have the indices 1 to B."""
+
+_BUY, _SELL = 0, 2
+_L2 = 1.0  # ridge on the coefficients, in units of one sample's log-likelihood
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Strategies that read the same bars, with their feature sets."""
+
+    bars: BarFrame
+    strategies: list[StrategyConfig]
+    positions: list[int]
+    feature_sets: list[FeatureSet]
+
+
+def run_null_chunk(root: Path, payload: dict[str, Any]) -> list[list[float | None]]:
+    """Worker job: the statistics of some surrogates, one row each, one column per strategy."""
+    workspace = Workspace(root)
+    bars = workspace.catalog.load(payload["dataset_id"])
+    strategies = [parse_strategy(m, source=m["name"]) for m in payload["strategies"]]
+    family = Family(bars, strategies)
+    rows = [family.statistics(index, seed=payload["seed"]) for index in payload["indices"]]
+    return [[None if np.isnan(v) else float(v) for v in row] for row in rows]
+
+
+class Family:
+    """The strategies of one campaign on one series, ready to be refitted on surrogates of it."""
+
+    def __init__(self, bars: BarFrame, strategies: Sequence[StrategyConfig]) -> None:
+        self.n_strategies = len(strategies)
+        groups: dict[tuple[int, int], _Group] = {}
+        for position, strategy in enumerate(strategies):
+            selected = select_bars(bars, strategy)
+            key = (int(selected.time_ns[0]), selected.n_bars)
+            group = groups.setdefault(key, _Group(selected, [], [], []))
+            group.strategies.append(strategy)
+            group.positions.append(position)
+            group.feature_sets.append(FeatureSet(strategy.feature_config()))
+        self.groups = list(groups.values())
+
+    def statistics(
+        self, index: int, *, seed: int, progress: Progress | None = None
+    ) -> FloatArray:
+        """Return the statistic of every strategy, shape (n_strategies,), on surrogate `index`.
+
+        Index 0 is the series itself. NaN where the labels or parts cannot carry the fit.
+        """
+        out = np.full(self.n_strategies, np.nan)
+        for group in self.groups:
+            if progress is not None:
+                progress.raise_if_cancelled()
+            arrays = group.bars.arrays()
+            if index != OBSERVED:
+                arrays = _surrogate(arrays, seed=seed, index=index)
+            matrices = compute_many(group.feature_sets, arrays)
+            out[group.positions] = _score_group(group, matrices, arrays["close"])
+        return out
+
+
+def _surrogate(arrays: dict[str, FloatArray], *, seed: int, index: int) -> dict[str, FloatArray]:
+    """Flip signs with one stream per index: the same path for every strategy of the family."""
+    n_bars = len(arrays["close"])
+    draws = seed_streams(seed, "null", "signs", index).integers(0, 2, size=n_bars)
+    signs = (2 * draws - 1).astype(np.float64)
+    flipped = sign_flip_surrogate(
+        arrays["open"], arrays["high"], arrays["low"], arrays["close"], signs
+    )
+    names = ("open", "high", "low", "close")
+    return {**dict(zip(names, flipped, strict=True)), "volume": arrays["volume"]}
+
+
+def _score_group(
+    group: _Group, matrices: Sequence[FeatureMatrix], close: FloatArray
+) -> list[float]:
+    labels: dict[str, tuple[LabelSet, IntArray]] = {}
+    scores: list[float] = []
+    for strategy, matrix in zip(group.strategies, matrices, strict=True):
+        config = strategy.training.labels
+        key = repr(config)
+        if key not in labels:
+            labels[key] = (compute_labels(config, close), causal_state(config, close))
+        scores.append(_score(strategy, matrix, *labels[key]))
+    return scores
+
+
+def _score(
+    strategy: StrategyConfig, matrix: FeatureMatrix, label_set: LabelSet, state: IntArray
+) -> float:
+    """Fit the linear model on the training part and score it on validation, BUY/SELL rows."""
+    labels = label_set.restrict(usable(matrix, label_set))
+    fold = strategy.training.split().split(start=labels.start, end=labels.end, bar=labels.bar)
+    directed = labels.value != 1
+    train = fold.train[directed[fold.train]]
+    judged = fold.validation[directed[fold.validation]]
+    y_train, y = labels.value[train], labels.value[judged]
+    if len(judged) == 0 or len(np.unique(y_train)) < 2:
+        return float("nan")
+    x_train = matrix.rows(labels.bar[train])
+    x = matrix.rows(labels.bar[judged])
+    model = fit_logistic_binary(x_train, (y_train == _BUY).astype(np.float64), l2=_L2)
+    buy = predict_logistic_binary(model, x)
+    baselines = causal_baselines(
+        y_train, len(y), state_train=state[labels.bar[train]], state_eval=state[labels.bar[judged]]
+    )
+    # Both sides keep the smoothed share that the baselines leave to HOLD.
+    hold = baselines["majority"][:, 1]
+    forecast = np.empty((len(y), 3))
+    forecast[:, _BUY] = buy * (1.0 - hold)
+    forecast[:, 1] = hold
+    forecast[:, _SELL] = (1.0 - buy) * (1.0 - hold)
+    return log_loss_skill(y, forecast, baselines)

@@ -1,0 +1,72 @@
+"""What a finished (or unfinished) campaign amounts to: the one value that all reports are views of."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One strategy of a campaign as it ended.
+
+    ``verdict`` is `Verdict.to_mapping()` (None if the run did not complete); ``splits`` is
+    `split_facts`; ``history`` holds epoch, train_loss, val_loss, train_acc, val_acc lists.
+    ``common_skill`` is the log-loss skill over the best causal baseline on the validation rows that
+    all comparable runs of the campaign share (None where there is no comparison).
+    """
+
+    strategy: str
+    description: str
+    blocks: tuple[str, ...]
+    operation_id: str
+    run_id: str | None
+    status: str
+    started_at: str | None
+    duration_seconds: float | None
+    attempt: int
+    error: str | None
+    error_code: str | None
+    failure_class: str | None
+    warnings: tuple[str, ...]
+    config_id: str
+    design_id: str
+    duplicate_of: str | None
+    n_features: int | None
+    parameters: int | None
+    label: str
+    epochs: int | None
+    best_epoch: int | None
+    stopped_early: bool | None
+    splits: dict[str, Any] | None
+    verdict: dict[str, Any] | None
+    common_skill: float | None = None
+    history: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CampaignResults:
+    """A campaign: its specification, its data, its runs in file order, its null."""
+
+    campaign_id: str
+    name: str
+    description: str
+    status: str
+    compatibility: str | None
+    config: dict[str, Any]
+    dataset: dict[str, Any]
+    seed: int
+    created_at: str
+    finished_at: str | None
+    duration_seconds: float | None
+    runs: tuple[RunResult, ...]
+    null: dict[str, Any] | None
+    environment: dict[str, str]
+
+    @property
+    def completed(self) -> list[RunResult]:
+        """Runs that completed."""
+        return [run for run in self.runs if run.status == "completed"]
+
+    @property
+    def not_completed(self) -> list[RunResult]:
+        """Runs that did not complete (failed, cancelled or not reached)."""
+        return [run for run in self.runs if run.status != "completed"]

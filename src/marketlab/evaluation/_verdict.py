@@ -1,0 +1,146 @@
+"""What the judge is given, and what it says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from marketlab.core import FloatArray, FrozenConfig, IntArray
+from marketlab.evaluation._baselines import OwnMajority
+from marketlab.evaluation._bootstrap import Interval
+from marketlab.evaluation._scores import Scores
+
+Outcome = Literal["learned", "no evidence", "worse than baseline", "insufficient data"]
+JudgedPart = Literal["validation", "test"]
+
+MIN_EVENTS_TO_JUDGE = 100
+MAX_NULL_P = 0.05
+LEVEL = 0.95
+
+
+class NullEvidence(FrozenConfig):
+    """How the observed skill compares with surrogate markets (one strategy of a family).
+
+    Attributes
+    ----------
+    p_adjusted, p_single, monte_carlo_error : from `MaxStatisticResult`; None where it has NaN.
+    n_surrogates : surrogates with a value for this strategy.
+    family_size : strategies in the maximum, S.
+    same_procedure : whether the observed statistic and the surrogates' came out of the very same
+        procedure (features, labels, split, model, stopping, baselines). If not, they are not
+        exchangeable and p does not count.
+    description : what was surrogated and fitted, one line for the report.
+    """
+
+    p_adjusted: float | None
+    p_single: float | None
+    monte_carlo_error: float | None
+    n_surrogates: int
+    family_size: int
+    same_procedure: bool
+    description: str = ""
+
+
+class BaselineScores(FrozenConfig):
+    """What one causal baseline scored on the judged part; None without samples."""
+
+    name: str
+    log_loss: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeInput:
+    """All evidence on one run, as arrays over the n samples of the judged part.
+
+    Attributes
+    ----------
+    y : (n,) class indices. probabilities : (n, 3), the forecasts of the *best* checkpoint.
+    event : (n,) id of the independent event of each sample, ascending in time.
+    bar : (n,) ascending bar positions; they give the rate of events per 1,000 bars.
+    train_counts : (3,) training samples of each class, after purging.
+    baselines : name -> (n, 3) causal forecasts. The judge adds ``majority`` and ``even_odds``
+        from `train_counts` itself, so no caller can leave them out.
+    null : evidence from surrogates; None if no null was computed (then nothing is "learned").
+    n_trials : all trials made on these bars, failed, pruned and repeated ones included. Those
+        outside the null's family share the 5 % with it (weighted Bonferroni).
+    judged_part : "validation" until the seal is opened. n_test_openings : how often it was.
+    judged_share : share of all usable bars that the judged part gets, to tell how much data would
+        be enough; None if unknown.
+    selected_on_judged_part : the judged part also chose the epoch (early stopping).
+    degenerate_reasons : those of the `Fold`.
+    exclusions : why the run is no evidence whatever it scores (constant features, a duplicate).
+    is_synthetic : the bars are.
+    label_text : the label in words, for example "zigzag legs of 2.5 %".
+    seed : of the bootstrap.
+    """
+
+    y: IntArray
+    probabilities: FloatArray
+    event: IntArray
+    bar: IntArray
+    train_counts: IntArray
+    baselines: Mapping[str, FloatArray]
+    null: NullEvidence | None
+    n_trials: int
+    seed: int
+    label_text: str
+    judged_part: JudgedPart = "validation"
+    n_test_openings: int = 0
+    judged_share: float | None = None
+    selected_on_judged_part: bool = True
+    degenerate_reasons: tuple[str, ...] = ()
+    exclusions: tuple[str, ...] = ()
+    is_synthetic: bool = False
+
+
+class Verdict(FrozenConfig):
+    """What may be concluded, and from what.
+
+    Attributes
+    ----------
+    outcome : learned, no evidence, worse than baseline or insufficient data (see `judge`).
+    sentence : the finding, for the reader who hoped otherwise.
+    reasons : every condition that was not met, one sentence each; empty only if learned.
+    would_change : what would have to be different, with numbers where they can be computed.
+    notes : what else the reader must know (seal, selection, synthetic bars).
+    scores : of the forecasts on the judged part. Accuracy is shown and never decides.
+    skill : log-loss of the best causal baseline less the forecast's, nats per sample; None
+        without samples.
+    skill_interval, accuracy_interval : 95 % from events; None below 20 events.
+    minimum_detectable_skill : skill that this many events would show (interval above zero) with
+        80 % probability, about 2.8 standard errors (Bloom 1995, "Minimum detectable effects",
+        Evaluation Review 19(5), 547-556); None without an interval.
+    null : the evidence from surrogates. null_p : its family-adjusted p after the trials outside
+        the family; the one that is compared with 0.05. None if it does not count.
+    n_events, effective_events : independent events in the judged part, and what their unequal
+        lengths leave of them (Kish).
+    """
+
+    outcome: Outcome
+    sentence: str
+    reasons: tuple[str, ...]
+    would_change: tuple[str, ...]
+    notes: tuple[str, ...]
+    judged_part: JudgedPart
+    label_text: str
+    n_samples: int
+    n_events: int
+    effective_events: float
+    n_trials: int
+    scores: Scores
+    best_baseline: str | None
+    baselines: tuple[BaselineScores, ...]
+    own_majority: OwnMajority
+    skill: float | None
+    skill_interval: Interval | None
+    accuracy_interval: Interval | None
+    minimum_detectable_skill: float | None
+    null: NullEvidence | None
+    null_p: float | None
+    is_synthetic: bool
+    excluded_from_evidence: bool
+
+    @property
+    def learned(self) -> bool:
+        """Whether every condition was met."""
+        return self.outcome == "learned"

@@ -1,0 +1,200 @@
+"""Sums, extremes and deviations over the last `window` bars, in constant time per bar.
+
+The series is cut into blocks of `window` bars, counted from its first bar. A window is then a
+suffix of the block before plus a prefix of the present one, and both are folded without ever
+taking a value out again. So nothing drifts, a huge value leaves no trace once it has left the
+window, and a missing value makes exactly those windows missing that hold it
+(van Herk 1992, Gil and Werman 1993 for extremes; Chan, Golub and LeVeque 1983 for the deviation).
+
+State of all: position in the block, 1 once a whole block was seen, the fold of the prefix, then
+the values of the block and the folds of the suffixes of the block before.
+"""
+
+import math
+
+import numpy as np
+
+from marketlab.core import FloatArray
+from marketlab.kernels._jit import jit, register_warmup
+
+
+@jit
+def rolling_sum(
+    x: FloatArray, window: int, divisor: float, state: FloatArray, out: FloatArray
+) -> None:
+    """Write the sum of the last `window` values over `divisor`; NaN before there are as many.
+
+    State (3 + 2 * window).
+    """
+    position = int(state[0])
+    full = state[1]
+    prefix = state[2]
+    values = state[3 : 3 + window]
+    suffix = state[3 + window :]
+    for i in range(out.shape[0]):
+        value = x[i]
+        prefix = value if position == 0 else prefix + value
+        values[position] = value
+        position += 1
+        if position == window:
+            out[i] = prefix / divisor
+            fold = values[window - 1]
+            suffix[window - 1] = fold
+            for j in range(window - 2, -1, -1):
+                fold += values[j]
+                suffix[j] = fold
+            position = 0
+            full = 1.0
+        elif full == 1.0:
+            out[i] = (suffix[position] + prefix) / divisor
+        else:
+            out[i] = np.nan
+    state[0] = position
+    state[1] = full
+    state[2] = prefix
+
+
+@jit
+def _larger(a: float, b: float) -> float:
+    return a if a >= b or a != a else b
+
+
+@jit
+def rolling_extreme(
+    x: FloatArray, window: int, sign: float, state: FloatArray, out: FloatArray
+) -> None:
+    """Write the largest (sign 1.0) or smallest (sign -1.0) of the last `window` values.
+
+    NaN before there are as many. State (3 + 2 * window).
+    """
+    position = int(state[0])
+    full = state[1]
+    prefix = state[2]
+    values = state[3 : 3 + window]
+    suffix = state[3 + window :]
+    for i in range(out.shape[0]):
+        value = sign * x[i]
+        prefix = value if position == 0 else _larger(prefix, value)
+        values[position] = value
+        position += 1
+        if position == window:
+            out[i] = sign * prefix
+            fold = values[window - 1]
+            suffix[window - 1] = fold
+            for j in range(window - 2, -1, -1):
+                fold = _larger(fold, values[j])
+                suffix[j] = fold
+            position = 0
+            full = 1.0
+        elif full == 1.0:
+            out[i] = sign * _larger(suffix[position], prefix)
+        else:
+            out[i] = np.nan
+    state[0] = position
+    state[1] = full
+    state[2] = prefix
+
+
+@jit
+def rolling_std(
+    x: FloatArray, window: int, ddof: int, state: FloatArray, out: FloatArray
+) -> None:
+    """Write the standard deviation of the last `window` values, divisor ``window - ddof``.
+
+    NaN before there are as many. A flat window gives exactly 0. State (4 + 3 * window): the
+    prefix and every suffix are kept as mean and sum of squared deviations.
+    """
+    position = int(state[0])
+    full = state[1]
+    mean = state[2]
+    squares = state[3]
+    values = state[4 : 4 + window]
+    suffix_mean = state[4 + window : 4 + 2 * window]
+    suffix_squares = state[4 + 2 * window :]
+    for i in range(out.shape[0]):
+        value = x[i]
+        if position == 0:
+            mean = value
+            squares = value - value  # 0, or missing
+        else:
+            delta = value - mean
+            mean += delta / (position + 1)
+            squares += delta * (value - mean)
+        values[position] = value
+        position += 1
+        if position == window:
+            out[i] = math.sqrt(squares / (window - ddof))
+            fold_mean = 0.0
+            fold_squares = 0.0
+            for j in range(window - 1, -1, -1):
+                delta = values[j] - fold_mean
+                fold_mean += delta / (window - j)
+                fold_squares += delta * (values[j] - fold_mean)
+                suffix_mean[j] = fold_mean
+                suffix_squares[j] = fold_squares
+            position = 0
+            full = 1.0
+        elif full == 1.0:
+            delta = suffix_mean[position] - mean
+            weight = position * (window - position) / window
+            total = suffix_squares[position] + squares + delta * delta * weight
+            out[i] = math.sqrt(total / (window - ddof))
+        else:
+            out[i] = np.nan
+    state[0] = position
+    state[1] = full
+    state[2] = mean
+    state[3] = squares
+
+
+@jit
+def bars_since_extreme(
+    x: FloatArray, window: int, sign: float, newest: int, state: FloatArray, out: FloatArray
+) -> None:
+    """Write how many bars ago the extreme of the last `window` values stood (0 = this bar).
+
+    `sign` 1.0 looks for the largest, -1.0 for the smallest; of equal values the newest counts if
+    `newest` is 1, else the oldest. NaN before there are `window` values and while one of them is
+    missing. State (3 + window): bars seen, 1 + bar of the extreme, 1 + bar of the last missing
+    value, the last values as a ring.
+    """
+    seen = int(state[0])
+    best_bar = int(state[1]) - 1
+    missing_bar = int(state[2]) - 1
+    ring = state[3:]
+    best = ring[best_bar % window] if best_bar >= 0 else -np.inf
+    for i in range(out.shape[0]):
+        value = sign * x[i]
+        ring[seen % window] = value
+        oldest = max(0, seen - window + 1)
+        if value != value:
+            missing_bar = seen
+        elif best_bar < 0 or value > best or (newest == 1 and value == best):
+            best_bar = seen
+            best = value
+        if 0 <= best_bar < oldest:
+            best_bar = -1
+            for bar in range(oldest, seen + 1):
+                candidate = ring[bar % window]
+                if candidate != candidate:
+                    continue
+                if best_bar < 0 or candidate > best or (newest == 1 and candidate == best):
+                    best_bar = bar
+                    best = candidate
+        if seen < window - 1 or missing_bar >= oldest:
+            out[i] = np.nan
+        else:
+            out[i] = seen - best_bar
+        seen += 1
+    state[0] = seen
+    state[1] = best_bar + 1
+    state[2] = missing_bar + 1
+
+
+@register_warmup("rolling windows")
+def _warm() -> None:
+    x, out = np.ones(3), np.empty(3)
+    rolling_sum(x, 2, 1.0, np.zeros(7), out)
+    rolling_extreme(x, 2, 1.0, np.zeros(7), out)
+    rolling_std(x, 2, 0, np.zeros(10), out)
+    bars_since_extreme(x, 2, 1.0, 0, np.zeros(5), out)
