@@ -9,7 +9,7 @@ LEARNED = {
     "sentence": "It learned.",
     "n_events": 240,
     "null_p": 0.01,
-    "collapsed": False,
+    "scores": {"collapsed": False},
 }
 
 

@@ -29,8 +29,8 @@ def test_every_gate_answers_without_evidence_and_fails_unless_it_needs_none(name
     [
         ({"outcome": "no evidence"}, "learned", "The verdict is 'no evidence', not 'learned'."),
         ({"outcome": "worse than baseline"}, "learned", "not 'learned'"),
-        ({"collapsed": True}, "not_collapsed", "One class takes more than 90 %"),
-        ({"collapsed": None}, "not_collapsed", "does not say"),
+        ({"scores": {"collapsed": True}}, "not_collapsed", "One class takes more than 90%"),
+        ({"scores": {"collapsed": None}}, "not_collapsed", "does not say"),
         ({"n_events": 99}, "enough_events", "99 independent events; at least 100"),
         ({"n_events": None}, "enough_events", "states no number"),
         ({"n_events": True}, "enough_events", "states no number"),

@@ -1,0 +1,71 @@
+"""Plans, runs, resumes, counts and reports experiments."""
+
+from marketlab.campaigns._campaign import CampaignRunner, CampaignState
+from marketlab.campaigns._campaign_config import (
+    CampaignConfig,
+    DataConfig,
+    NullConfig,
+    Overrides,
+    StrategiesConfig,
+)
+from marketlab.campaigns._collect import campaign_results
+from marketlab.campaigns._executor import Executor
+from marketlab.campaigns._importer import import_list_form
+from marketlab.campaigns._initialise import initialise_workspace
+from marketlab.campaigns._ledger import Ledger, NewOperation
+from marketlab.campaigns._operations import operation_summary, operation_view
+from marketlab.campaigns._plan import CampaignPlan, PlanRow, plan_campaign, plan_experiment
+from marketlab.campaigns._quick import quick_verdict
+from marketlab.campaigns._recipes import load_campaign, recipe_names
+from marketlab.campaigns._report import write_report
+from marketlab.campaigns._resolve import Experiment, ensure_bars, resolve_experiment
+from marketlab.campaigns._results import CampaignResults, RunResult
+from marketlab.campaigns._service import OperationService, StartRequest
+from marketlab.campaigns._strategy import StrategyConfig, load_strategy, parse_strategy
+from marketlab.campaigns._tracker import write_tracker
+from marketlab.campaigns._validate import strategy_features, validate_strategy_file
+from marketlab.campaigns._verify import VerifyReport, verify_campaign, verify_runs
+from marketlab.campaigns._workspace import Workspace
+
+__all__ = [
+    "CampaignConfig",
+    "CampaignPlan",
+    "CampaignResults",
+    "CampaignRunner",
+    "CampaignState",
+    "DataConfig",
+    "Executor",
+    "Experiment",
+    "Ledger",
+    "NewOperation",
+    "NullConfig",
+    "OperationService",
+    "Overrides",
+    "PlanRow",
+    "RunResult",
+    "StartRequest",
+    "StrategiesConfig",
+    "StrategyConfig",
+    "VerifyReport",
+    "Workspace",
+    "campaign_results",
+    "ensure_bars",
+    "import_list_form",
+    "initialise_workspace",
+    "load_campaign",
+    "load_strategy",
+    "operation_summary",
+    "operation_view",
+    "parse_strategy",
+    "plan_campaign",
+    "plan_experiment",
+    "quick_verdict",
+    "recipe_names",
+    "resolve_experiment",
+    "strategy_features",
+    "validate_strategy_file",
+    "verify_campaign",
+    "verify_runs",
+    "write_report",
+    "write_tracker",
+]

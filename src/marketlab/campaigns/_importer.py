@@ -83,7 +83,7 @@ def _indicators(
         if name != kind:
             notes.append(f"indicator `{identifier}`: type `rvi` becomes `rvi_volatility` (0-100)")
             definition = INDICATORS.get(name)
-        known = set(definition.parameters)
+        known = {parameter.name for parameter in definition.parameters}
         for key in [k for k in entry if k not in known]:
             notes.append(f"indicator `{identifier}`: `{key}: {entry.pop(key)}` is dropped: unknown")
         out[identifier] = {"type": name, **entry}
@@ -126,8 +126,9 @@ def _reference(key: str, indicators: dict[str, Any], *, source: str) -> tuple[st
                 period = rest or str(indicators[owners[0]].get("period", ""))
                 return pattern.format(n=period), f"{owners[0]}.{output}"
     if key in indicators:
-        outputs = list(INDICATORS.get(indicators[key]["type"]).outputs)
-        return key, key if len(outputs) == 1 else f"{key}.{outputs[0]}"
+        definition = INDICATORS.get(indicators[key]["type"])
+        single = definition.is_single
+        return key, key if single else f"{key}.{definition.output_names[0]}"
     raise ConfigError(
         f"{source}: the fuzzy set {key!r} names no indicator of this file.",
         field=f"fuzzy_sets.{key}", code="CONFIG-UnknownName",

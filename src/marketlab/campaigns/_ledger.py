@@ -200,8 +200,14 @@ class Ledger:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def count_trials(self, dataset_id: str) -> int:
-        """Return how many runs, finished or not, were ever made on one data set."""
-        query = select(func.count()).select_from(runs).where(runs.c.dataset_id == dataset_id)
+        """Return how many different experiments, finished or not, were ever made on one data set.
+
+        A repeat of the same configuration with the same seed gives the same numbers, hence no new
+        chance of luck; another seed is another trial.
+        """
+        query = select(func.count(func.distinct(runs.c.config_id))).where(
+            runs.c.dataset_id == dataset_id
+        )
         with self.store.connect() as connection:
             return int(connection.execute(query).scalar() or 0)
 

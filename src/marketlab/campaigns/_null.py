@@ -22,7 +22,7 @@ from marketlab.data import BarFrame
 from marketlab.evaluation import causal_baselines, log_loss_skill, sign_flip_surrogate
 from marketlab.features import FeatureMatrix, FeatureSet, compute_many
 from marketlab.labels import LabelSet, compute_labels
-from marketlab.models import fit_logistic_binary, predict_logistic_binary
+from marketlab.models._logistic_family import fit_logistic_binary
 
 STATISTIC = "log-loss skill of a linear model over the best causal baseline, nats per sample"
 OBSERVED = 0
@@ -126,8 +126,8 @@ def _score(
         return float("nan")
     x_train = matrix.rows(labels.bar[train])
     x = matrix.rows(labels.bar[judged])
-    model = fit_logistic_binary(x_train, (y_train == _BUY).astype(np.float64), l2=_L2)
-    buy = predict_logistic_binary(model, x)
+    model = fit_logistic_binary(x_train, (y_train == _BUY).astype(np.int64), l2=_L2)
+    buy = 1.0 / (1.0 + np.exp(-np.clip(model.log_odds(x).astype(np.float64), -40.0, 40.0)))
     baselines = causal_baselines(
         y_train, len(y), state_train=state[labels.bar[train]], state_eval=state[labels.bar[judged]]
     )

@@ -122,6 +122,8 @@ def plan_experiment(
     """
     strategy = experiment.strategy
     selected = select_bars(bars, strategy)
+    if not strategy.training.allow_constant_features:
+        refuse_without_volume(experiment, has_volume=bars.has_volume)
     prepared = prepare(strategy, selected)
     issues = check_prepared(experiment, prepared, compatibility=compatibility)
     trainer = strategy.training.trainer()
@@ -145,7 +147,7 @@ def plan_experiment(
         design_id=experiment.design_id,
         most_steps=steps,
         most_seconds=round(steps * _SECONDS_PER_STEP * max(1.0, trainer.batch_size / 32), 1),
-        memory_bytes=prepared.features.values.nbytes + 4 * n_features * prepared.samples.n_samples,
+        memory_bytes=8 * n_features * selected.n_bars + 4 * n_features * prepared.samples.n_samples,
     )
 
 
@@ -163,7 +165,6 @@ def check_prepared(
     warnings = [
         _warning(i.code, i.message)
         for i in feature_issues(strategy.feature_config(), has_volume=prepared.bars.has_volume)
-        if i.severity == "warning"
     ]
     if prepared.bars.n_bars < strategy.training_data.history_required:
         raise DataError(
@@ -184,6 +185,15 @@ def check_prepared(
     return warnings
 
 
+def refuse_without_volume(experiment: Experiment, *, has_volume: bool) -> None:
+    """Raise `DataError` if the strategy reads volume and the series has none."""
+    issues = feature_issues(experiment.strategy.feature_config(), has_volume=has_volume)
+    errors = [i for i in issues if i.severity == "error"]
+    if errors:
+        raise DataError(errors[0].message.removeprefix(f"{errors[0].field}: "),
+                        code=errors[0].code, field=errors[0].field)
+
+
 def unhealthy(experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]]:
     """Return warnings for unhealthy features, or raise `DataError` unless they are allowed."""
     rows = prepared.rows("train")
@@ -194,11 +204,11 @@ def unhealthy(experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]
         raise DataError(
             "; ".join(f.message for f in findings[:4])
             + (f"; and {len(findings) - 4} more" if len(findings) > 4 else ""),
-            code=findings[0].code, field=f"features.{findings[0].feature}",
+            code=f"FEATURE-{findings[0].kind}", field=f"features.{findings[0].feature}",
             suggestion="Use an indicator that varies on these bars, or set"
             " training.allow_constant_features: true (the run is then no evidence).",
         )
-    return [_warning(f.code, f.message) for f in findings]
+    return [_warning(f"FEATURE-{f.kind}", f.message) for f in findings]
 
 
 def degenerate_labels(prepared: Prepared) -> list[str]:

@@ -43,6 +43,7 @@ class Prepared:
 
     bars: BarFrame
     features: FeatureMatrix
+    normalization: tuple[str, ...]
     labels: LabelSet
     samples: SampleTable
     fold: Fold
@@ -55,6 +56,13 @@ class Prepared:
         """Return float32 inputs of one part, shape (n_samples, n_features)."""
         rows = self.features.rows(self.rows(part))
         return rows if standardizer is None else standardizer.apply(rows)
+
+    def fit_standardizer(self) -> Standardizer | None:
+        """Return the scaler that the training rows decide, None if no input is to be scaled."""
+        if all(kind == "none" for kind in self.normalization):
+            return None
+        rows = self.features.rows(self.rows("train"))
+        return Standardizer.fit(rows, self.normalization, names=self.features.names)
 
     def y(self, part: str) -> IntArray:
         """Return class indices of one part."""
@@ -121,14 +129,14 @@ def prepare(
     samples = SampleTable(symbol_id=np.zeros(len(labels.bar), dtype=np.int64), bar=labels.bar)
     enter("splitting_data")
     fold = strategy.training.split().split(start=labels.start, end=labels.end, bar=labels.bar)
-    return Prepared(bars=bars, features=matrix, labels=labels, samples=samples, fold=fold)
+    return Prepared(bars=bars, features=matrix, normalization=tuple(feature_set.normalization),
+                    labels=labels, samples=samples, fold=fold)
 
 
 def usable(matrix: FeatureMatrix, labels: LabelSet) -> IntArray:
     """Return the sample positions whose bar is past warm-up and has only finite features."""
     after = labels.bar >= matrix.warm_up_bars
-    finite = np.isfinite(matrix.values).all(axis=0)
-    return np.flatnonzero(after & finite[labels.bar])
+    return np.flatnonzero(after & matrix.complete_bars()[labels.bar])
 
 
 def split_facts(prepared: Prepared) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What ships with the package: strategy families and campaigns ready to run."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from marketlab.core import NotFoundError, did_you_mean, from_mapping, load_yaml,
 
 
 def _folder() -> Path:
-    return Path(str(resources.files("marketlab.campaigns"))) / "recipes"
+    return Path(__file__).parent / "recipes"
 
 
 def recipe_names() -> list[str]:

@@ -5,6 +5,7 @@ The blocks `indicators`, `fuzzy_sets` and `nn_inputs` belong to the features roo
 labels room; this file joins them and says what makes two strategies the same experiment.
 """
 
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -246,14 +247,15 @@ class StrategyConfig(FrozenConfig):
 
     def feature_config(self) -> FeatureSetConfig:
         """Return the checked feature blocks; `ConfigError` lists every broken rule."""
-        return FeatureSetConfig.parse(
+        config = FeatureSetConfig.parse(
             self.timeframe,
             self.indicators,
             self.fuzzy_sets,
             list(self.nn_inputs),
             self.model.features.lookback_periods,
-            edges=self.model.features.edges,
         )
+        edges = self.model.features.edges
+        return config if edges == "triangles" else config.with_edges(edges)
 
     def design_id(self) -> str:
         """Return the identity with inputs sorted: equal for designs that differ in order only."""
@@ -300,7 +302,7 @@ def strategy_issues(
     issues = list(feature_issues(strategy.feature_config(), has_volume=has_volume))
     if strategy.training.allow_constant_features:
         issues = [
-            i if i.code != "DATA-NoVolume" else Issue(**{**i.__dict__, "severity": "warning"})
+            replace(i, severity="warning") if i.code == "DATA-NoVolume" else i
             for i in issues
         ]
     return strategy, issues
@@ -317,11 +319,13 @@ def _as_issue(item: Any) -> Issue:
     text = item["message"]
     if item.get("suggestion"):
         text = f"{text} {item['suggestion']}"
+    if field and not text.startswith(f"{field}: "):
+        text = f"{field}: {text}"
     return Issue(
         severity="error",
         category=item.get("category") or (head if head in _CATEGORIES else "structure"),
         code=item.get("code") or "STRATEGY-ValidationFailed",
-        message=f"{field}: {text}" if field else text,
-        field=field or None,
+        message=text,
+        field=field,
         details={"value": item.get("value")},
     )

@@ -10,6 +10,7 @@ from marketlab.data._bundled import (
 )
 from marketlab.data._catalog import Catalog, CatalogFinding, Manifest
 from marketlab.data._import import ImportOptions, import_bars
+from marketlab.data._record import record_dataset
 from marketlab.data._synthetic import SyntheticConfig, synthetic_bars
 from marketlab.data._timeframe import TIMEFRAMES, parse_timeframe
 from marketlab.data._validate import Finding, ValidationReport, validate_bars
@@ -31,6 +32,7 @@ __all__ = [
     "import_bars",
     "load_bundled",
     "parse_timeframe",
+    "record_dataset",
     "synthetic_bars",
     "validate_bars",
     "wheel_folder",

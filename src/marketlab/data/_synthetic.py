@@ -27,9 +27,13 @@ _DAY_NS = 24 * _HOUR_NS
 _WEEK_NS = 7 * _DAY_NS
 # Mean high-low range per UTC hour of the bundled eurusd_1h, in units of 0.001 % (2026-11-21).
 _RANGE_BY_HOUR = np.array(
-    ["104", "104", "83", "70", "64", "87", "143", "177", "166", "146", "138", "142", "194", "186", "206", "168", "146", "125", "128", "113", "84", "77", "78", "79"],
+    [
+        [104, 104, 83, 70, 64, 87, 143, 177],
+        [166, 146, 138, 142, 194, 186, 206, 168],
+        [146, 125, 128, 113, 84, 77, 78, 79],
+    ],
     dtype=np.float64,
-)
+).ravel()
 _SESSION = _RANGE_BY_HOUR / math.sqrt(float(np.mean(_RANGE_BY_HOUR**2)))
 _MEAN_TICKS_PER_HOUR = 1_750.0
 

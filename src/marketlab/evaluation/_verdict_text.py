@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from marketlab.evaluation._bootstrap import Interval
-from marketlab.evaluation._scores import Scores
+from marketlab.evaluation._scores import BUY, SELL, Scores
 from marketlab.evaluation._verdict import (
     MAX_NULL_P,
     MIN_EVENTS_TO_JUDGE,
@@ -27,6 +27,11 @@ class Facts:
     interval: Interval | None
     detectable: float | None
     null_p: float | None
+
+    @property
+    def part_counts(self) -> tuple[int, ...]:
+        """Samples of each class in the judged part."""
+        return tuple(self.scores.supports.values())
 
 
 def plural(count: int, noun: str) -> str:
@@ -66,9 +71,8 @@ def sentence(facts: Facts) -> str:
     if facts.outcome == "learned":
         return _capital(
             f"{on}the forecasts hold information on {evidence.label_text} that the simple rule "
-            f"{facts.best_baseline!r} lacks: {_compared(facts)}, and the best of equally many "
-            f"trials on noise does as well with p = {facts.null_p:.3g}; this was found on "
-            f"{part} data and says nothing yet about costs."
+            f"{facts.best_baseline!r} lacks: {_compared(facts)}; {_noise(facts)}. This was "
+            f"found on {part} data and says nothing yet about costs."
         )
     return _capital(
         f"{on}nothing here shows that anything about {evidence.label_text} was learned: "
@@ -108,12 +112,17 @@ def _compared(facts: Facts) -> str:
 def _null_clause(facts: Facts) -> str:
     if facts.null_p is None:
         return ", and no valid comparison with noise exists"
-    if facts.null_p > MAX_NULL_P:
-        return (
-            f", and the best of equally many trials on noise does as well with "
-            f"p = {facts.null_p:.2g}"
-        )
-    return ""
+    return f"; {_noise(facts)}" if facts.null_p > MAX_NULL_P else ""
+
+
+def _noise(facts: Facts) -> str:
+    if facts.null_p is None:
+        raise AssertionError("only a null that counts is quoted")
+    trials = plural(facts.evidence.n_trials, "trial")
+    return (
+        f"noise sent through the same procedure does as well in {100 * facts.null_p:.2g} % of "
+        f"cases, with {trials} counted"
+    )
 
 
 def _other_clause(facts: Facts) -> str:
@@ -186,15 +195,21 @@ def _fix_skill(facts: Facts) -> tuple[str, ...]:
 
 
 def _fix_inputs(facts: Facts) -> tuple[str, ...]:
+    evidence, part = facts.evidence, facts.evidence.judged_part
     out = []
-    if facts.evidence.degenerate_reasons or len(facts.evidence.y) == 0:
+    if evidence.degenerate_reasons or len(evidence.y) == 0 or evidence.train_counts.sum() == 0:
         out.append("more bars, or shares of the split that leave samples in every part.")
-    elif not (facts.scores.supports["BUY"] and facts.scores.supports["SELL"]):
-        out.append(
-            f"a {facts.evidence.judged_part} part with both directions in it: more bars, or "
-            "labels of shorter events."
-        )
-    if facts.evidence.exclusions:
+    else:
+        one_sided = [
+            name
+            for name, counts in (("training", evidence.train_counts), (part, facts.part_counts))
+            if not (counts[BUY] and counts[SELL])
+        ]
+        out += [
+            f"a {name} part with both directions in it: more bars, or labels of shorter events."
+            for name in one_sided
+        ]
+    if evidence.exclusions:
         out.append("a design that is not excluded (see the reasons).")
     if facts.scores.collapsed:
         out.append("forecasts that use more than one class.")
@@ -228,7 +243,7 @@ def _fix_null(facts: Facts) -> tuple[str, ...]:
     if null is None or not null.same_procedure:
         return ("a null of 199 surrogates or more through the very same procedure.",)
     if null.monte_carlo_error is None or facts.null_p is None:
-        return ()
+        return ("an observed statistic that can be computed, to be compared with the surrogates'.",)
     factor = max(1.0, facts.evidence.n_trials / max(1, null.family_size))
     least = math.ceil(factor / MAX_NULL_P - 1e-9) - 1
     text = ""
@@ -258,8 +273,11 @@ def notes(facts: Facts) -> tuple[str, ...]:
         out.append("Judged on the validation part; the test part is sealed.")
         if evidence.selected_on_judged_part:
             out.append(
-                "The validation part also chose the epoch. The null did the same, so its p "
-                "knows; the intervals do not, and are a little too favourable."
+                "The validation part also chose the epoch, so the intervals are a little too "
+                "favourable; the null's p is not, because its surrogates were stopped alike."
+                if evidence.null is not None and evidence.null.same_procedure
+                else "The validation part also chose the epoch, so the intervals are a little too "
+                "favourable, and no valid null makes up for it."
             )
     else:
         out.append(f"Judged on the test part, opened {plural(evidence.n_test_openings, 'time')}.")

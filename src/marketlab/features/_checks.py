@@ -113,7 +113,7 @@ def dead_share(spec: FuzzySetSpec, declared: OutputRange) -> tuple[float, float]
     Measured at the middles of 4,000 equal cells of the range.
     """
     width = (declared.high - declared.low) / _GRID_CELLS
-    grid = declared.low + width * (np.arange(_GRID_CELLS) + 0.5)
+    grid = np.asarray(declared.low + width * (np.arange(_GRID_CELLS) + 0.5), dtype=np.float64)
     highest = np.zeros(_GRID_CELLS)
     for item in spec.effective_sets:
         named = dict(zip("abcd", item.parameters, strict=False))

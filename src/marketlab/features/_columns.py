@@ -21,6 +21,7 @@ class FeatureColumn:
     indicator_id, indicator_output : what it is computed from; output None if there is one only.
     base : position of the base expression among those of the feature set.
     low, high, scale : declared range and scale class of the feature itself.
+    needs_volume : whether the indicator means nothing on a series without volume.
     """
 
     feature_id: str
@@ -35,6 +36,7 @@ class FeatureColumn:
     low: float
     high: float
     scale: ScaleClass
+    needs_volume: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of ``GET /strategies/{name}/features``."""
@@ -87,6 +89,7 @@ def feature_columns(config: FeatureSetConfig) -> tuple[FeatureColumn, ...]:
                     low=degree.low,
                     high=degree.high,
                     scale=degree.scale,
+                    needs_volume=config.indicator(indicator_id).definition.needs_volume,
                 )
             )
     return tuple(

@@ -35,10 +35,7 @@ class FeatureSet:
         self.warm_up_bars = config.lookback_periods + max(
             expression.warm_up_bars for expression in self.base
         )
-        used = {column.indicator_id for column in self.feature_columns}
-        self.needs_volume = any(
-            spec.definition.needs_volume for spec in config.indicators if spec.id in used
-        )
+        self.needs_volume = any(column.needs_volume for column in self.feature_columns)
 
     def __repr__(self) -> str:
         return f"FeatureSet({len(self.names)} features, warm-up {self.warm_up_bars} bars)"
@@ -60,9 +57,7 @@ class FeatureSet:
         Two feature sets with one design id give a network the same information.
         """
         return content_id(
-            sorted(
-                [self.base[c.base].key, c.lag, c.normalization] for c in self.feature_columns
-            )
+            sorted([self.base[c.base].key, c.lag, c.normalization] for c in self.feature_columns)
         )
 
     @cached_property

@@ -97,13 +97,13 @@ class Graph:
             else:
                 assigned.append(count)
                 count += 1
-            for child in set(self.input_positions[i]):
-                if (
-                    last_use[child] == i
-                    and child not in kept
-                    and self.nodes[child].operation != "const"
-                ):
-                    free.append(assigned[child])
+            free.extend(
+                assigned[child]
+                for child in set(self.input_positions[i])
+                if last_use[child] == i
+                and child not in kept
+                and self.nodes[child].operation != "const"
+            )
         return tuple(assigned), count
 
 
@@ -151,9 +151,7 @@ class Runner:
                     continue
                 inputs = [views[child] for child in self.graph.input_positions[i]]
                 definition = PRIMITIVES.get(node.operation)
-                steps.append(
-                    definition.bind(inputs, dict(node.params), self._states[i], views[i])
-                )
+                steps.append(definition.bind(inputs, dict(node.params), self._states[i], views[i]))
             self._steps[n_bars] = steps
         return steps
 

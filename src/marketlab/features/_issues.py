@@ -1,6 +1,7 @@
 """Findings of a validation, in the form that the REST endpoint and scripts read."""
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from marketlab.core import ConfigError
@@ -28,7 +29,7 @@ class Issue:
     code: str
     message: str
     field: str
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding JSON-ready."""

@@ -134,5 +134,3 @@ class FeatureMatrix:
         for feature in range(self.n_features):
             complete &= np.isfinite(self.column(feature))
         return complete
-
-

@@ -118,7 +118,9 @@ class _Parser:
                 continue
             if not isinstance(value, Mapping):
                 form = "{type: rsi, period: 14}"
-                self._error("indicators", path, f"must be a mapping like {form}; got {value!r:.80}.")
+                self._error(
+                    "indicators", path, f"must be a mapping like {form}; got {value!r:.80}."
+                )
             elif "type" not in value:
                 self._error("indicators", f"{path}.type", "this required field is missing. Add it.")
             else:
@@ -148,7 +150,9 @@ class _Parser:
             id=name, type=definition.name, parameters=params
         )
 
-    def _reference(self, category: Category, path: str, value: Any) -> tuple[str, str | None] | None:
+    def _reference(
+        self, category: Category, path: str, value: Any
+    ) -> tuple[str, str | None] | None:
         """Return (indicator id, output or None) of a checked reference, None after reporting."""
         if not isinstance(value, str):
             form = "an indicator id such as rsi_14 or adx_14.plus_di"
@@ -288,9 +292,7 @@ class _Parser:
                     self._error("nn_inputs", f"{path}.{key}", f"unknown key {key!r}. {hint}")
             self._input(path, value, seen)
 
-    def _input(
-        self, path: str, value: Mapping[str, Any], seen: dict[tuple[str, str], str]
-    ) -> None:
+    def _input(self, path: str, value: Mapping[str, Any], seen: dict[tuple[str, str], str]) -> None:
         given = [key for key in ("fuzzy_set", "raw_indicator") if value.get(key) is not None]
         if len(given) != 1:
             fault = "both are" if given else "neither is"
@@ -365,4 +367,3 @@ class _Parser:
             f"must be an integer from 0 to {MAX_LOOKBACK}; received {value!r:.80}.",
         )
         return 0
-

@@ -33,9 +33,7 @@ class FeatureStream:
         # Row k holds the base features of k bars ago: read flat, this is the order of the names.
         self._history = np.full((lookback_periods + 1, len(base)), np.nan)
 
-    def push(
-        self, open: float, high: float, low: float, close: float, volume: float
-    ) -> FloatArray:
+    def push(self, open: float, high: float, low: float, close: float, volume: float) -> FloatArray:
         """Take the next closed bar and return its features, (n_features,); NaN in the warm-up.
 
         Raises

@@ -41,8 +41,7 @@ def _adx_of(
     plus, minus = (
         primitive(
             "clip",
-            100.0
-            * primitive("ratio", primitive(smoother, m, n=period), smoothed_range, fill=0.0),
+            100.0 * primitive("ratio", primitive(smoother, m, n=period), smoothed_range, fill=0.0),
             low=0.0,
             high=100.0,
         )
@@ -105,7 +104,7 @@ INDICATORS.add(
 
 def _aroon(window: int, newest: int, params: Parameters) -> dict[str, Expression]:
     """Return Aroon over ``period + window`` bars (window 0: the current bar is one of `period`)."""
-    period = params["period"]
+    period: int = params["period"]
 
     def line(name: str, column: str) -> Expression:
         since = primitive(name, source(column), window=period + window, newest=newest)

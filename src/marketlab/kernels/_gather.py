@@ -10,7 +10,7 @@ from marketlab.kernels._jit import jit, register_warmup
 def gather_rows(
     columns: FloatArray, row: IntArray, shift: IntArray, positions: IntArray, out: Float32Array
 ) -> int:
-    """Write ``out[i, f] = columns[row[f], positions[i] + shift[f]]``; return how many are not finite.
+    """Write ``out[i, f] = columns[row[f], positions[i] + shift[f]]``; count the not finite ones.
 
     Parameters
     ----------

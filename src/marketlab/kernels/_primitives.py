@@ -294,7 +294,7 @@ for _name, _sign in (("bars_since_max", 1.0), ("bars_since_min", -1.0)):
             bars_since_extreme,
             (*x, int(p["window"]), sign, int(p["newest"]), state, out),
         ),
-        "bars since the extreme of the last `window` values; of equals the newest (1) or oldest (0)",
+        "bars since the extreme of the last `window` values; of equals the oldest, or newest (1)",
         extra=(Parameter("newest", 0, 1),),
         state=lambda window: 3 + window,
     )

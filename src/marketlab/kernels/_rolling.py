@@ -96,9 +96,7 @@ def rolling_extreme(
 
 
 @jit
-def rolling_std(
-    x: FloatArray, window: int, ddof: int, state: FloatArray, out: FloatArray
-) -> None:
+def rolling_std(x: FloatArray, window: int, ddof: int, state: FloatArray, out: FloatArray) -> None:
     """Write the standard deviation of the last `window` values, divisor ``window - ddof``.
 
     NaN before there are as many. A flat window gives exactly 0. State (4 + 3 * window): the

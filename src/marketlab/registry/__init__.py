@@ -12,6 +12,7 @@ from marketlab.registry._gates import (
     Stage,
     evaluate_gates,
 )
+from marketlab.registry._promoted import PromotedModel, assemble_model, load_promoted
 from marketlab.registry._registry import CardEntry, ModelRegistry, Promotion
 
 __all__ = [
@@ -26,9 +27,12 @@ __all__ = [
     "GateResult",
     "ModelCard",
     "ModelRegistry",
+    "PromotedModel",
     "Promotion",
     "SplitFacts",
     "Stage",
     "Weights",
+    "assemble_model",
     "evaluate_gates",
+    "load_promoted",
 ]

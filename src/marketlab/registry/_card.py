@@ -102,6 +102,13 @@ class CardContent(FrozenConfig):
                 f"feature names must differ; repeated: {', '.join(sorted(twice))}.",
                 field="feature_names",
             )
+        if not self.is_synthetic and self.evidence and self.evidence.get("is_synthetic"):
+            raise ConfigError(
+                "the evidence was won on synthetic bars and the card says real data.",
+                code="REGISTRY-Synthetic",
+                field="is_synthetic",
+                suggestion="Synthetic stays synthetic: set `is_synthetic`.",
+            )
 
 
 class ModelCard(CardContent):

@@ -1,7 +1,7 @@
 """Gates: small questions to the evidence, each answered with a value and a sentence.
 
-A gate whose evidence is missing fails. Numbers that the honesty contract fixes (100 independent
-events, null p of 0.05) stand here once.
+A gate whose evidence is missing fails. The numbers (100 independent events, null p of 0.05) are
+those of `marketlab.evaluation`, so a gate and the judge cannot disagree.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from marketlab.core import ConfigError, FrozenConfig, PluginRegistry, finite_or_none
+from marketlab.evaluation import COLLAPSE_SHARE, MAX_NULL_P, MIN_EVENTS_TO_JUDGE
 
 Stage = Literal["dry_run", "live"]
 STAGES: tuple[Stage, ...] = ("dry_run", "live")
-
-MINIMUM_EVENTS = 100
-MAXIMUM_NULL_P = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +88,15 @@ def learned(facts: GateInput) -> GateResult:
 @GATES.register("not_collapsed")
 def not_collapsed(facts: GateInput) -> GateResult:
     """Pass if the model does not give nearly always one class."""
-    collapsed = _get(facts, "collapsed")
+    scores = _get(facts, "scores")
+    collapsed = scores.get("collapsed") if isinstance(scores, Mapping) else None
     passed = collapsed is False
     if not isinstance(collapsed, bool):
         collapsed, sentence = None, "The evidence does not say whether the forecasts collapsed."
     elif passed:
-        sentence = "No class takes more than 90 % of the forecasts."
+        sentence = f"No class takes more than {COLLAPSE_SHARE:.0%} of the forecasts."
     else:
-        sentence = "One class takes more than 90 % of the forecasts."
+        sentence = f"One class takes more than {COLLAPSE_SHARE:.0%} of the forecasts."
     return GateResult(
         gate="not_collapsed", value=collapsed, threshold=False, passed=passed, sentence=sentence
     )
@@ -109,15 +108,15 @@ def enough_events(facts: GateInput) -> GateResult:
     events = _get(facts, "n_events")
     if isinstance(events, bool) or not isinstance(events, int):
         events = None
-    passed = events is not None and events >= MINIMUM_EVENTS
+    passed = events is not None and events >= MIN_EVENTS_TO_JUDGE
     if events is None:
         sentence = "The evidence states no number of independent events."
     else:
-        sentence = f"{events} independent events; at least {MINIMUM_EVENTS} are needed."
+        sentence = f"{events} independent events; at least {MIN_EVENTS_TO_JUDGE} are needed."
     return GateResult(
         gate="enough_events",
         value=events,
-        threshold=MINIMUM_EVENTS,
+        threshold=MIN_EVENTS_TO_JUDGE,
         passed=passed,
         sentence=sentence,
     )
@@ -128,18 +127,18 @@ def beats_luck(facts: GateInput) -> GateResult:
     """Pass if the family-adjusted p-value against the null is at most 0.05."""
     raw = _get(facts, "null_p")
     number = None if isinstance(raw, bool | str) else finite_or_none(raw)
-    passed = number is not None and 0.0 <= number <= MAXIMUM_NULL_P
+    passed = number is not None and 0.0 <= number <= MAX_NULL_P
     if number is None:
         sentence = "The evidence states no p-value against the null."
     else:
         sentence = (
             f"The adjusted p-value against the null is {number:.4g}; "
-            f"at most {MAXIMUM_NULL_P} is needed."
+            f"at most {MAX_NULL_P} is needed."
         )
     return GateResult(
         gate="beats_luck",
         value=number,
-        threshold=MAXIMUM_NULL_P,
+        threshold=MAX_NULL_P,
         passed=passed,
         sentence=sentence,
     )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -156,10 +156,10 @@ class _Loop:
         config = self.request.config.early_stopping
         value = metrics.val_loss if config.monitor == "val_loss" else metrics.val_accuracy
         stop = state.stop.after(state.epoch, value, config)
-        finished = _replace_timing(
+        finished = replace(
             metrics,
-            triggered=stop.stopped,
-            seconds=time.perf_counter() - began,
+            early_stopping_triggered=stop.stopped,
+            duration_seconds=time.perf_counter() - began,
             finished_at=iso(self.clock.now()) or "",
         )
         return TrainerState(
@@ -221,19 +221,6 @@ class _Loop:
             duration_seconds=0.0,
             finished_at="",
         )
-
-
-def _replace_timing(
-    metrics: EpochMetrics, *, triggered: bool, seconds: float, finished_at: str
-) -> EpochMetrics:
-    from dataclasses import replace
-
-    return replace(
-        metrics,
-        early_stopping_triggered=triggered,
-        duration_seconds=seconds,
-        finished_at=finished_at,
-    )
 
 
 def _copied(weights: Weights) -> Weights:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from marketlab.core import FloatArray, Progress
+from marketlab.core import FloatArray, Progress, Slot
 from marketlab.training._compiled_engine import diverged
 from marketlab.training._engine import EngineRequest, EpochSums, Snapshot
 from marketlab.training._step_kernel import BETA_1, BETA_2, EPSILON, drop_out
@@ -100,13 +100,13 @@ class TorchEngine:
                 )
             self._optimizer.step()
             self._n_steps += 1
-            loss_sum += float(loss) * len(rows)
+            loss_sum += float(loss.detach()) * len(rows)
             hits += int((logits.argmax(dim=1) == target).sum())
             average += sum(v * v for v in norms.values()) ** 0.5 / len(norms)
             largest += max(norms.values())
             for name, value in norms.items():
                 norm_sums[name] += value
-            progress.array[4] = batch + 1
+            progress.array[Slot.BATCH] = batch + 1
             if batch % 100 == 0:
                 progress.beat()
         return EpochSums(loss_sum, float(hits), average, largest, norm_sums)

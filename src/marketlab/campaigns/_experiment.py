@@ -1,0 +1,379 @@
+"""One training run, from stored bars to a folder of files: the job that a worker process does.
+
+The run's own files are its result. They are written as they come, whole or not at all, and
+`outcome.json` last: its presence means that the run is complete, so a run whose supervisor was
+killed is neither lost nor done twice.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from marketlab.campaigns._evidence import Evidence, collect_evidence
+from marketlab.campaigns._null import OBSERVED, Family
+from marketlab.campaigns._plan import (
+    check_prepared,
+    degenerate_labels,
+    refuse_without_volume,
+)
+from marketlab.campaigns._prepare import Prepared, prepare, select_bars, split_facts
+from marketlab.campaigns._resolve import Experiment
+from marketlab.campaigns._strategy import parse_strategy
+from marketlab.campaigns._verdicts import null_evidence, null_matrices
+from marketlab.campaigns._workspace import Workspace
+from marketlab.core import (
+    CancelledError,
+    FileLock,
+    MarketLabError,
+    Progress,
+    RunRecord,
+    SystemClock,
+    environment,
+    finite_or_none,
+    iso,
+    read_json,
+    write_json,
+)
+from marketlab.evaluation import max_statistic_p_values
+from marketlab.features import Standardizer
+from marketlab.models import MLPForecaster, count_parameters
+from marketlab.training import (
+    EpochMetrics,
+    FitResult,
+    RunAnalytics,
+    TrainerState,
+    TrainingData,
+    fit,
+    load_checkpoint,
+    save_checkpoint,
+)
+
+_CHECKPOINT_EPOCHS = 10
+_CHECKPOINT_SECONDS = 300.0
+SEALED = "sealed until `evaluate --test` opens it, once, on the record"
+
+
+def experiment_of(request: dict[str, Any]) -> Experiment:
+    """Return the experiment that an operation's request holds."""
+    return Experiment(
+        strategy=parse_strategy(request["strategy"], source=request["strategy"]["name"]),
+        dataset_id=request["dataset_id"], seed=request["seed"], backend=request["backend"],
+        changes=tuple(request["changes"]),
+    )
+
+
+def record_of(
+    experiment: Experiment, *, run_id: str, status: Any, started_at: str | None,
+    finished_at: str | None, error: str | None = None, error_code: str | None = None,
+    error_class: str | None = None, artefacts: dict[str, str] | None = None,
+    duration_seconds: float | None = None,
+) -> RunRecord:
+    """Return the record that the ledger keeps of a run, finished or not."""
+    facts = environment()
+    return RunRecord(
+        run_id=run_id, config_id=experiment.config_id, dataset_id=experiment.dataset_id,
+        code_version=facts["marketlab"], environment=facts, seed=experiment.seed, status=status,
+        started_at=started_at or finished_at or "", finished_at=finished_at,
+        duration_seconds=duration_seconds, error=error, error_code=error_code,
+        error_class=error_class, artefacts=artefacts or {},
+    )
+
+
+def run_training(root: Path, payload: dict[str, Any]) -> dict[str, Any]:
+    """Worker job: train one experiment and return what the ledger needs.
+
+    Raises
+    ------
+    MarketLabError for whatever stops the run; its files then say why. CancelledError leaves a
+    checkpoint to go on from.
+    """
+    workspace = Workspace(root)
+    run_id = payload["run_id"]
+    with FileLock(workspace.control(run_id + ".lock"), timeout_seconds=60.0):
+        outcome = workspace.runs / run_id / "outcome.json"
+        if outcome.is_file():
+            stored: dict[str, Any] = read_json(outcome)
+            return stored
+        return _Run(workspace, payload).execute()
+
+
+class _Run:
+    """The walk of one run; each method is one stage."""
+
+    def __init__(self, workspace: Workspace, payload: dict[str, Any]) -> None:
+        self.workspace = workspace
+        self.payload = payload
+        self.run_id: str = payload["run_id"]
+        self.experiment = experiment_of(payload)
+        self.strategy = self.experiment.strategy
+        self.progress = Progress.in_file(workspace.control(payload["operation_id"]))
+        self.clock = SystemClock()
+        self.started_at = str(iso(self.clock.now()))
+        self.began = time.monotonic()
+        self.parent_pid = os.getppid()
+        self.saved_at = time.monotonic()
+        self.folder = workspace.runs / self.run_id
+        self.analytics = RunAnalytics(
+            run_dir=self.folder,
+            failed_dir=workspace.failed_runs / self.run_id,
+            run_id=self.run_id,
+            strategy=self.strategy.name,
+            config=self._config({}),
+            epochs_planned=self.strategy.training.epochs,
+        )
+
+    def execute(self) -> dict[str, Any]:
+        """Run all stages; on an error, leave the analytics saying what happened."""
+        try:
+            prepared, warnings = self._prepare()
+            standardizer = self._standardizer(prepared)
+            data = self._training_data(prepared, standardizer)
+            self.analytics.update_config(self._config(self._prepared_facts(prepared)))
+            result = self._fit(data)
+            return self._finish(prepared, standardizer, data, result, warnings)
+        except CancelledError:
+            self.analytics.fail(status="cancelled", error="cancelled on request")
+            raise
+        except MarketLabError as error:
+            self.analytics.fail(status="failed", error=str(error))
+            raise
+        except Exception as error:
+            self.analytics.fail(status="failed", error=f"{type(error).__name__}: {error}")
+            raise
+
+    # -- before training ----------------------------------------------------------------------
+
+    def _prepare(self) -> tuple[Prepared, list[dict[str, Any]]]:
+        self.progress.enter("loading_data")
+        bars = self.workspace.catalog.load(self.experiment.dataset_id)
+        selected = select_bars(bars, self.strategy)
+        if not self.strategy.training.allow_constant_features:
+            refuse_without_volume(self.experiment, has_volume=bars.has_volume)
+        prepared = prepare(self.strategy, selected, progress=self.progress)
+        warnings = check_prepared(
+            self.experiment, prepared, compatibility=self.payload["compatibility"]
+        )
+        self.progress.enter("creating_model")
+        return prepared, warnings
+
+    def _standardizer(self, prepared: Prepared) -> Standardizer | None:
+        """Fit the scaler of raw inputs on training rows alone; None if there is nothing to scale."""
+        return prepared.fit_standardizer()
+
+    def _training_data(self, prepared: Prepared, scaler: Standardizer | None) -> TrainingData:
+        return TrainingData(
+            x_train=prepared.x("train", scaler), y_train=prepared.y("train"),
+            x_validation=prepared.x("validation", scaler), y_validation=prepared.y("validation"),
+            feature_names=tuple(prepared.features.names),
+        )
+
+    def _config(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """Return what config.yaml holds: the resolved strategy first, then where it came from."""
+        mapping = self.strategy.to_mapping()
+        return {
+            "name": mapping.pop("name"), **mapping,
+            "operation_id": self.payload["operation_id"], "run_id": self.run_id,
+            "campaign_id": self.payload.get("campaign_id"), "seed": self.experiment.seed,
+            "backend": self.experiment.backend, "config_id": self.experiment.config_id,
+            "design_id": self.experiment.design_id, "dataset_id": self.experiment.dataset_id,
+            "overrides": list(self.experiment.changes),
+            "compatibility": self.payload["compatibility"], **facts,
+            "environment": environment(),
+        }
+
+    def _prepared_facts(self, prepared: Prepared) -> dict[str, Any]:
+        bars = prepared.bars
+        return {
+            "splits": split_facts(prepared),
+            "features": list(prepared.features.names),
+            "data_fingerprint": {
+                "dataset_id": self.experiment.dataset_id, "n_bars": bars.n_bars,
+                "first_time": iso(bars.times(0)), "last_time": iso(bars.times(bars.n_bars - 1)),
+                "is_synthetic": bars.is_synthetic, "source": bars.source,
+            },
+        }
+
+    # -- training -----------------------------------------------------------------------------
+
+    def _fit(self, data: TrainingData) -> FitResult:
+        resume = self._checkpointed()
+        if resume is not None:
+            self.analytics.rebuild(resume.history)
+        return fit(
+            data, self.strategy.model.architecture, self.strategy.training.trainer(),
+            seed=self.experiment.seed, backend=self.experiment.backend,  # type: ignore[arg-type]
+            on_epoch=self._on_epoch, progress=self.progress, resume=resume,
+        )
+
+    def _checkpointed(self) -> TrainerState | None:
+        folder = self.workspace.checkpoint(self.run_id)
+        return load_checkpoint(folder).state if folder.is_dir() else None
+
+    def _on_epoch(self, metrics: EpochMetrics, state: TrainerState) -> None:
+        self.analytics.record(metrics)
+        due = state.epoch % _CHECKPOINT_EPOCHS == 0
+        late = time.monotonic() - self.saved_at > _CHECKPOINT_SECONDS
+        stopping = self.progress.cancelled or os.getppid() != self.parent_pid
+        if due or late or stopping:
+            kind = "cancellation" if stopping else "periodic"
+            save_checkpoint(self.workspace.checkpoint(self.run_id), state, kind=kind)
+            self.saved_at = time.monotonic()
+        if os.getppid() != self.parent_pid:
+            raise CancelledError("the process that started this run is gone; a checkpoint is kept.")
+
+    # -- after training -----------------------------------------------------------------------
+
+    def _finish(
+        self, prepared: Prepared, scaler: Standardizer | None, data: TrainingData,
+        result: FitResult, warnings: list[dict[str, Any]],
+    ) -> dict[str, Any]:
+        self.progress.enter("evaluating")
+        forecaster = MLPForecaster(result.best_weights, self.strategy.model.architecture)
+        probabilities = forecaster.predict(data.x_validation)
+        constant = [w for w in warnings if w["code"].startswith(("FEATURE", "DATA-NoVolume"))]
+        evidence = collect_evidence(
+            self.strategy, prepared, probabilities, seed=self.experiment.seed,
+            degenerate=degenerate_labels(prepared),
+            exclusions=[w["message"] for w in constant],
+        )
+        verdict = self._verdict(prepared, evidence) if self.payload["surrogates"] else None
+        self.progress.enter("writing_results")
+        artefacts = self._write(prepared, scaler, forecaster, evidence, verdict)
+        summary = self._summary(prepared, result, evidence, verdict)
+        self.analytics.finish(
+            best_epoch_index=result.best_epoch, stopping_reason=result.stopping_reason,
+            facts={"features": summary["features"], "splits": summary["splits"],
+                   "baselines": summary["baselines"], "environment": environment(),
+                   "data_fingerprint": self.experiment.dataset_id, "seed": self.experiment.seed,
+                   "test_metrics": summary["test_metrics"]},
+        )
+        outcome = self._outcome(summary, verdict, warnings, artefacts)
+        write_json(self.folder / "outcome.json", outcome)
+        self._drop_checkpoint()
+        self.progress.enter("finished")
+        return outcome
+
+    def _verdict(self, prepared: Prepared, evidence: Evidence) -> dict[str, Any]:
+        """Judge a run that belongs to no campaign: a family of one, with its own surrogates."""
+        family = Family(prepared.bars, [self.strategy])
+        count = int(self.payload["surrogates"])
+        rows: dict[str, list[float | None]] = {}
+        for index in range(OBSERVED, count + 1):
+            values = family.statistics(index, seed=self.experiment.seed, progress=self.progress)
+            rows[str(index)] = [finite_or_none(v) for v in values]
+            self.progress.step(index, count)
+        result = max_statistic_p_values(*null_matrices(rows))
+        verdict = evidence.verdict(
+            null=null_evidence(result, 0), n_trials=int(self.payload["trials"])
+        )
+        return verdict.to_mapping()
+
+    def _write(
+        self, prepared: Prepared, scaler: Standardizer | None, forecaster: MLPForecaster,
+        evidence: Evidence, verdict: dict[str, Any] | None,
+    ) -> dict[str, str]:
+        """Write model, evidence and verdict; return the artefact paths relative to the workspace."""
+        from safetensors.numpy import save
+
+        from marketlab.core import atomic_write
+
+        model = self.folder / "model"
+        model.mkdir(parents=True, exist_ok=True)
+        weights = {k: np.ascontiguousarray(v) for k, v in forecaster.to_arrays().items()}
+        atomic_write(model / "weights.safetensors", save(weights))
+        write_json(model / "model.json", {
+            "strategy": self.strategy.to_mapping(),
+            "feature_names": list(prepared.features.names),
+            "feature_config": self.strategy.feature_config().to_mapping(),
+            "model_config": self.strategy.model.architecture.to_mapping(),
+            "decision_policy": self.strategy.decisions.policy().to_mapping(),
+            "standardizer": None if scaler is None else scaler.to_dict(),
+            "warm_up_bars": prepared.features.warm_up_bars,
+        })
+        evidence.save(self.folder)
+        if verdict is not None:
+            write_json(self.folder / "verdict.json", verdict)
+        names = ("model/weights.safetensors", "model/model.json", "evidence.npz", "metrics.csv",
+                 "detailed_metrics.json", "alerts.txt", "config.yaml")
+        base = self.folder.relative_to(self.workspace.root)
+        return {name: str(base / name) for name in names}
+
+    def _summary(
+        self, prepared: Prepared, result: FitResult, evidence: Evidence,
+        verdict: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        bars = prepared.bars
+        names = list(prepared.features.names)
+        parameters = count_parameters(self.strategy.model.architecture, len(names))
+        judged = evidence.verdict(null=None, n_trials=1) if verdict is None else None
+        baselines = verdict["baselines"] if verdict else judged.to_mapping()["baselines"]  # type: ignore[union-attr]
+        base = self.folder.relative_to(self.workspace.root)
+        return {
+            "run_id": self.run_id, "seed": self.experiment.seed,
+            "model_path": str(base / "model"), "stopped_early": result.stopped_early,
+            "training_metrics": _training_metrics(result, time.monotonic() - self.began),
+            "test_metrics": {
+                **dict.fromkeys(("test_loss", "test_accuracy", "precision", "recall", "f1_score")),
+                "reason": SEALED,
+            },
+            "model_info": {
+                "parameters_count": parameters, "trainable_parameters": parameters,
+                "architecture": self.strategy.model.architecture.to_mapping(),
+            },
+            "data_summary": {
+                "symbols": [bars.symbol], "timeframes": [bars.timeframe],
+                "start_date": iso(bars.times(0)), "end_date": iso(bars.times(bars.n_bars - 1)),
+                "total_samples": prepared.samples.n_samples, "feature_count": len(names),
+            },
+            "splits": split_facts(prepared), "features": names, "baselines": baselines,
+            "verdict": None if verdict is None else
+            {"outcome": verdict["outcome"], "sentence": verdict["sentence"]},
+        }
+
+    def _outcome(
+        self, summary: dict[str, Any], verdict: dict[str, Any] | None,
+        warnings: list[dict[str, Any]], artefacts: dict[str, str],
+    ) -> dict[str, Any]:
+        record = record_of(
+            self.experiment, run_id=self.run_id, status="completed", started_at=self.started_at,
+            finished_at=iso(self.clock.now()), artefacts=artefacts,
+            duration_seconds=round(time.monotonic() - self.began, 3),
+        )
+        return {
+            "record": record.to_mapping(), "design_id": self.experiment.design_id,
+            "result_summary": summary, "verdict": verdict,
+            "warnings": [f"{w['code']}: {w['message']}" for w in warnings],
+        }
+
+    def _drop_checkpoint(self) -> None:
+        import shutil
+
+        shutil.rmtree(self.workspace.checkpoint(self.run_id), ignore_errors=True)
+
+
+def _training_metrics(result: FitResult, seconds: float) -> dict[str, Any]:
+    """Return the documented block: final, best and history, best by the monitored quantity."""
+    history, last = result.history, result.history[-1]
+    best = history[result.best_epoch]
+    return {
+        "epochs_trained": len(history), "n_steps": result.n_steps,
+        "final_train_loss": last.train_loss, "final_train_accuracy": last.train_accuracy,
+        "final_val_loss": last.val_loss, "final_val_accuracy": last.val_accuracy,
+        "best_epoch": result.best_epoch, "best_val_loss": best.val_loss,
+        "best_val_accuracy": best.val_accuracy,
+        "training_time": round(seconds, 3),
+        "epoch_seconds": round(sum(m.duration_seconds for m in history), 4),
+        "early_stopped": result.stopped_early,
+        "history": {
+            "train_loss": [m.train_loss for m in history],
+            "train_accuracy": [m.train_accuracy for m in history],
+            "val_loss": [m.val_loss for m in history],
+            "val_accuracy": [m.val_accuracy for m in history],
+            "learning_rate": [m.learning_rate for m in history],
+            "duration": [m.duration_seconds for m in history],
+            "timestamp": [m.finished_at for m in history],
+        },
+    }
