@@ -19,15 +19,30 @@ def test_import_floors_hold():
     """import-linter's contracts (pyproject.toml) are kept; a gate that cannot run fails."""
     found = subprocess.run(
         [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
-        cwd=ROOT.parents[1], capture_output=True, text=True, check=False,
+        cwd=ROOT.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert found.returncode == 0, found.stdout + found.stderr
 
 
 def test_every_designed_room_exists():
     assert set(ROOMS) == {
-        "core", "store", "data", "kernels", "features", "labels", "evaluation", "models",
-        "backtest", "training", "registry", "campaigns", "runtime", "interfaces",
+        "core",
+        "store",
+        "data",
+        "kernels",
+        "features",
+        "labels",
+        "evaluation",
+        "models",
+        "backtest",
+        "training",
+        "registry",
+        "campaigns",
+        "runtime",
+        "interfaces",
     }
 
 
@@ -75,7 +90,10 @@ def test_platform_only_calls_live_in_core():
 
 
 def test_importing_the_package_loads_nothing():
-    code = "import sys, marketlab; print(sorted(m for m in ('numpy','torch','polars') if m in sys.modules))"
+    code = (
+        "import sys, marketlab;"
+        "print(sorted(m for m in ('numpy', 'torch', 'polars') if m in sys.modules))"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 

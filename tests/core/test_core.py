@@ -1,12 +1,13 @@
 """The words that every package uses."""
 
+import errno
 import math
 import multiprocessing
-import os
 import pickle
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,6 +40,7 @@ from marketlab.core import (
     read_json,
     require_utc,
     seed_streams,
+    storage_error,
     stream_key,
     write_json,
 )
@@ -90,7 +92,12 @@ def test_frozen():
         Outer().name = "y"
 
 
-@given(st.dictionaries(st.text(min_size=1), st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()))
+@given(
+    st.dictionaries(
+        st.text(min_size=1),
+        st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    )
+)
 def test_canonical_json_round_trips(value):
     import json
 
@@ -112,7 +119,9 @@ def test_migrations_run_in_order_and_refuse_the_future():
 
 
 def test_errors_survive_the_way_between_processes():
-    error = DataError("bad bars.", code="DATA-X", field="bars", suggestion="Look.", details={"n": 1})
+    error = DataError(
+        "bad bars.", code="DATA-X", field="bars", suggestion="Look.", details={"n": 1}
+    )
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is DataError
     assert again.to_dict()["code"] == "DATA-X"
@@ -157,16 +166,11 @@ def test_paths_stay_inside(tmp_path):
 def test_atomic_write_keeps_the_old_file_when_the_disk_is_full(tmp_path):
     path = tmp_path / "f.json"
     write_json(path, {"a": 1})
-    full = "/dev/full"
-    if not os.path.exists(full):
+    full = Path("/dev/full")
+    if not full.exists():
         pytest.skip("no /dev/full here")
-    import errno
-
-    from marketlab.core import storage_error
-
-    with pytest.raises(OSError) as caught, open(full, "w") as handle:
-        handle.write("x" * 100_000)
-        handle.flush()
+    with pytest.raises(OSError, match="No space left") as caught:
+        full.write_text("x" * 100_000)
     error = storage_error(caught.value, path)
     assert caught.value.errno == errno.ENOSPC
     assert error.code == "STORAGE-Full"
@@ -187,9 +191,13 @@ def test_corrupt_json_is_named(tmp_path):
 
 
 def test_atomic_folder_is_whole_or_absent(tmp_path):
-    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "card") as scratch:
-        (scratch / "a").write_text("1")
-        raise RuntimeError
+    def interrupted():
+        with atomic_folder(tmp_path / "card") as scratch:
+            (scratch / "a").write_text("1")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        interrupted()
     assert list(tmp_path.iterdir()) == []
     with atomic_folder(tmp_path / "card") as scratch:
         (scratch / "a").write_text("1")
@@ -210,7 +218,10 @@ def test_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
     process = context.Process(target=_hold, args=(tmp_path / "l", ready, release))
     process.start()
     assert ready.wait(20)
-    with pytest.raises(TransientError, match="locked"), FileLock(tmp_path / "l", timeout_seconds=0.1):
+    with (
+        pytest.raises(TransientError, match="locked"),
+        FileLock(tmp_path / "l", timeout_seconds=0.1),
+    ):
         pass
     process.kill()
     process.join()
@@ -282,6 +293,9 @@ def test_clock_refuses_naive_times_and_the_past():
 
 
 def test_core_loads_no_heavy_library():
-    code = "import sys, marketlab.core; print([m for m in ('torch','polars','numba','sqlalchemy') if m in sys.modules])"
+    code = (
+        "import sys, marketlab.core;"
+        "print([m for m in ('torch', 'polars', 'numba', 'sqlalchemy') if m in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

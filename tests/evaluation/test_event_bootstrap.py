@@ -39,6 +39,13 @@ def accuracy_sample(rng, n_events):
     return (age >= missed).astype(float), event
 
 
+def overlapping_sample(rng, n_events, horizon=20):
+    """Returns over the next 20 bars in blocks of 20: each block shares bars with the next."""
+    path = np.cumsum(rng.normal(size=(n_events + 1) * horizon))
+    n = n_events * horizon
+    return (path[horizon : horizon + n] - path[:n]) / horizon, np.arange(n) // horizon
+
+
 def coverage(sample, n_events, repeats, truth):
     rng = np.random.default_rng(20261101)
     hits = 0
@@ -57,6 +64,13 @@ def test_coverage_is_nominal(sample, n_events):
     repeats = 2_000
     # Two standard errors of the measurement are 0.01. A percentile interval has 0.91 at 20.
     assert 0.935 <= coverage(sample, n_events, repeats, truth) <= 0.985
+
+
+@pytest.mark.parametrize("n_events", [50, 100])
+@pytest.mark.slow
+def test_coverage_holds_where_labels_overlap(n_events):
+    # Without the widening for dependence it is about 0.90.
+    assert 0.93 <= coverage(overlapping_sample, n_events, 2_000, 0.0) <= 0.98
 
 
 def test_coverage_is_roughly_nominal_at_fifty_events():

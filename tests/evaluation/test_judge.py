@@ -18,6 +18,7 @@ from marketlab.evaluation import (
     log_loss_skill,
     max_statistic_p_values,
     minimum_detectable_skill,
+    null_evidence,
 )
 
 SAMPLES_PER_EVENT = 20
@@ -295,6 +296,17 @@ def test_trials_outside_the_family_share_its_five_percent():
     assert adjusted_for_trials(null(0.02, same_procedure=False), 27) is None
 
 
+def test_null_evidence_is_one_strategy_of_the_family():
+    result = max_statistic_p_values(
+        np.array([np.nan, 9.0]), np.random.default_rng(0).normal(size=(39, 2))
+    )
+    lost = null_evidence(result, 0, same_procedure=True)
+    assert (lost.p_adjusted, lost.p_single, lost.monte_carlo_error) == (None, None, None)
+    kept = null_evidence(result, 1, same_procedure=False, description="logistic")
+    assert (kept.p_adjusted, kept.n_surrogates, kept.family_size) == (1 / 40, 39, 2)
+    assert (kept.same_procedure, kept.description) == (False, "logistic")
+
+
 def test_minimum_detectable_skill_is_2_8_standard_errors():
     interval = judge(evidence()).skill_interval
     assert minimum_detectable_skill(interval) == pytest.approx(
@@ -400,14 +412,7 @@ def family(edge, seed, n_family=6, n_null=59, n_events=150):
     verdicts = []
     for s, (y, event, bar, p, baselines) in enumerate(kept):
         facts = {"y": y, "event": event, "bar": bar, "probabilities": p, "baselines": baselines}
-        made = NullEvidence(
-            p_adjusted=float(result.p_adjusted[s]),
-            p_single=float(result.p_single[s]),
-            monte_carlo_error=float(result.monte_carlo_error[s]),
-            n_surrogates=n_null,
-            family_size=n_family,
-            same_procedure=True,
-        )
+        made = null_evidence(result, s, same_procedure=True)
         counts = np.array([500, 0, 500])
         verdicts.append(
             judge(evidence(null=made, n_trials=n_family, train_counts=counts, **facts)).outcome

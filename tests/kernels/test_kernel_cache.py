@@ -8,7 +8,7 @@ from pathlib import Path
 
 import marketlab
 
-PROBE = '''
+PROBE = """
 import numpy as np
 from marketlab.kernels._jit import jit
 from marketlab.kernels._step import step
@@ -20,15 +20,15 @@ def total(x):
     for i in range(x.shape[0]):
         out += step(x[i])
     return out
-'''
-STEP = '''
+"""
+STEP = """
 from marketlab.kernels._jit import jit
 
 
 @jit
 def step(value):
     return value * 2.0
-'''
+"""
 CALL = "import numpy as np; from marketlab.kernels._probe import total; print(total(np.ones(3)))"
 
 

@@ -177,11 +177,11 @@ def test_parameters_are_checked():
     wilder = PRIMITIVES.get("wilder")
     with pytest.raises(ConfigError, match=r"n of wilder must be an integer in \[2, 100000\]"):
         wilder.batch(np.ones(3), n=1)
-    with pytest.raises(ConfigError, match="received 2.5"):
+    with pytest.raises(ConfigError, match=r"received 2\.5"):
         wilder.batch(np.ones(3), n=2.5)
     with pytest.raises(ConfigError, match=r"wilder takes the parameters \['n'\]; received \[\]"):
         wilder.batch(np.ones(3))
-    with pytest.raises(ConfigError, match="Invalid primitive 'wildr'.*Did you mean 'wilder'"):
+    with pytest.raises(ConfigError, match=r"Invalid primitive 'wildr'.*Did you mean 'wilder'"):
         PRIMITIVES.get("wildr")
 
 

@@ -29,6 +29,7 @@ def test_research_and_running_agree_to_the_last_bit(tmp_path, raw, limits):
     assert proof.is_synthetic
     assert "equal those of the batch to the last bit" in proof.sentence
     assert "SYNTHETIC" in proof.sentence
+    assert proof.sentence.endswith("Promoted by OVERRIDE: test of the runtime")
     # The account on record is the backtest's, computed here once more from its parts.
     matrix = model.feature_set.compute(bars().arrays())
     probabilities = model.forecast(matrix.rows(np.arange(START, N_BARS)))

@@ -65,7 +65,7 @@ def test_a_run_writes_every_bar_with_its_flags(model, tmp_path):
     assert report.n_signals > 5
     lines = read_journal(path)
     assert {line["is_synthetic"] for line in lines} == {True}
-    assert {line["mode"] for line in lines} == {"dry_run"}
+    assert {(line["mode"], line["stage"]) for line in lines} == {("dry_run", "dry_run")}
     assert {line["override"] for line in lines} == {"test of the runtime"}
     assert len({line["session"] for line in lines}) == 1
     kinds = [line["kind"] for line in lines]

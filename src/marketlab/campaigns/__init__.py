@@ -16,7 +16,7 @@ from marketlab.campaigns._ledger import Ledger, NewOperation
 from marketlab.campaigns._operations import operation_summary, operation_view
 from marketlab.campaigns._plan import CampaignPlan, PlanRow, plan_campaign, plan_experiment
 from marketlab.campaigns._quick import quick_verdict
-from marketlab.campaigns._recipes import load_campaign, recipe_names
+from marketlab.campaigns._recipes import load_campaign, recipe_names, shipped_strategy
 from marketlab.campaigns._report import write_report
 from marketlab.campaigns._resolve import Experiment, ensure_bars, resolve_experiment
 from marketlab.campaigns._results import CampaignResults, RunResult
@@ -62,6 +62,7 @@ __all__ = [
     "quick_verdict",
     "recipe_names",
     "resolve_experiment",
+    "shipped_strategy",
     "strategy_features",
     "validate_strategy_file",
     "verify_campaign",

@@ -77,12 +77,15 @@ class CampaignRunner:
             raise ConfigError(
                 f"{len(wrong)} of {len(plan.rows)} strategies cannot run; the first is "
                 f"{first['strategy']}: {first['message']}",
-                code=first.get("code"), field=first.get("field"),
+                code=first.get("code"),
+                field=first.get("field"),
                 suggestion=first.get("suggestion") or "See `marketlab plan`.",
                 details={"issues": issues},
             )
         return self.ledger.create_campaign(
-            name=config.name, config_id=config.content_id(), seed=config.seed,
+            name=config.name,
+            config_id=config.content_id(),
+            seed=config.seed,
             config=config.to_mapping(),
         )
 
@@ -109,9 +112,7 @@ class CampaignRunner:
                 suggestion=f"Go on with `marketlab campaign resume {campaign_id}`.",
             ) from None
         judge_campaign(self.workspace, self.ledger, campaign_id)
-        unfinished = [
-            r for r in self.operations(campaign_id) if r["status"] != "completed"
-        ]
+        unfinished = [r for r in self.operations(campaign_id) if r["status"] != "completed"]
         self.ledger.update_campaign(
             campaign_id, status="completed", summary={"not_completed": len(unfinished)}
         )
@@ -161,7 +162,9 @@ class _CampaignWork:
                 # The family's null is computed once for all, so a run computes none of its own.
                 operation_id = self.service.create(experiment, surrogates=0)
             elif row["status"] in ("failed", "cancelled") and row["failure_class"] in (
-                "transient", "cancelled", "integrity",
+                "transient",
+                "cancelled",
+                "integrity",
             ):
                 operation_id = row["operation_id"]
                 self.ledger.require_transition(operation_id, "resuming")
@@ -176,30 +179,33 @@ class _CampaignWork:
         """Queue the surrogates that are not scored yet, the real bars first."""
         names = [s.name for s in self.strategies]
         if self.null.get("names") not in (None, names):
-            raise IntegrityError(f"{self.null_path} belongs to another family of strategies.",
-                                 code="STORAGE-Corrupt")
+            raise IntegrityError(
+                f"{self.null_path} belongs to another family of strategies.", code="STORAGE-Corrupt"
+            )
         self.null["names"] = names
         have = {int(index) for index in self.null["rows"]}
         wanted = [i for i in range(OBSERVED, self.config.null.surrogates + 1) if i not in have]
         mappings = [s.to_mapping() for s in self.strategies]
         for start in range(0, len(wanted), _CHUNK):
-            payload = {
-                "strategies": mappings, "dataset_id": self.bars.dataset_id,
-                "seed": self.config.seed, "indices": wanted[start : start + _CHUNK],
+            payload: dict[str, Any] = {
+                "strategies": mappings,
+                "dataset_id": self.bars.dataset_id,
+                "seed": self.config.seed,
+                "indices": wanted[start : start + _CHUNK],
             }
             self.executor.submit(
-                f"null_{self.campaign_id}_{start}", "null", payload,
-                lambda _id, word, value, indices=payload["indices"]: self._null_done(
-                    word, value, indices
-                ),
+                ",".join(map(str, payload["indices"])),
+                "null",
+                payload,
+                self._null_done,
             )
 
-    def _null_done(self, word: str, value: Any, indices: list[int]) -> None:
+    def _null_done(self, indices: str, word: str, value: Any) -> None:
         if word != "done":
             self.null_error = value.get("text") or value.get("message")
             return
-        for index, row in zip(indices, value, strict=True):
-            self.null["rows"][str(index)] = row
+        for index, row in zip(indices.split(","), value, strict=True):
+            self.null["rows"][index] = row
         write_json(self.null_path, self.null, indent=None)
 
     def drive(self, on_tick: OnTick | None) -> None:
@@ -212,7 +218,8 @@ class _CampaignWork:
                 on_tick(self.state("running"))
         if self.null_error is not None:
             raise IntegrityError(
-                f"the null could not be computed: {self.null_error}", code="NULL-Failed",
+                f"the null could not be computed: {self.null_error}",
+                code="NULL-Failed",
                 suggestion=f"Correct the cause, then `marketlab campaign resume "
                 f"{self.campaign_id}`: finished runs are kept.",
             )
@@ -227,8 +234,12 @@ class _CampaignWork:
             if row["status"] == "running":
                 Progress.in_file(self.workspace.control(row["operation_id"])).cancel()
             elif row["status"] in ACTIVE:
-                self.ledger.transition(row["operation_id"], "cancelled",
-                                       failure_class="cancelled", error_message="cancelled")
+                self.ledger.transition(
+                    row["operation_id"],
+                    "cancelled",
+                    failure_class="cancelled",
+                    error_message="cancelled",
+                )
         while not self.executor.idle and time.monotonic() < deadline:
             self.executor.pump(0.1)
             if on_tick is not None:
@@ -245,17 +256,24 @@ class _CampaignWork:
         parts = (self.finished_here + null_done / 4, len(rows) - done + (total - null_done) / 4)
         eta = elapsed * parts[1] / parts[0] if parts[0] >= 2 else None
         return CampaignState(
-            campaign_id=self.campaign_id, phase=phase, rows=rows, null_done=null_done,
-            null_total=total, elapsed_seconds=elapsed, eta_seconds=eta,
+            campaign_id=self.campaign_id,
+            phase=phase,
+            rows=rows,
+            null_done=null_done,
+            null_total=total,
+            elapsed_seconds=elapsed,
+            eta_seconds=eta,
         )
 
     def _row_state(self, row: dict[str, Any]) -> dict[str, Any]:
         progress = progress_view(self.workspace, row)
         summary = row["result_summary"] or {}
         return {
-            "strategy": row["strategy_name"], "status": row["status"],
+            "strategy": row["strategy_name"],
+            "status": row["status"],
             "operation_id": row["operation_id"],
-            "percentage": progress["percentage"], "step": progress["current_step"],
+            "percentage": progress["percentage"],
+            "step": progress["current_step"],
             "epoch": progress["context"]["epoch_index"],
             "epochs": summary.get("training_metrics", {}).get("epochs_trained"),
             "val_loss": summary.get("training_metrics", {}).get("best_val_loss"),

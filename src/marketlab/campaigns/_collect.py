@@ -47,10 +47,17 @@ def campaign_results(workspace: Workspace, ledger: Ledger, campaign_id: str) -> 
     null = read_null(workspace, campaign_id)
     complete = len(null["rows"]) == config.null.surrogates + 1
     return CampaignResults(
-        campaign_id=campaign_id, name=config.name, description=config.description,
-        status=row["status"], compatibility=config.compatibility, config=row["config"],
-        dataset=dataset_facts(bars), seed=config.seed, created_at=row["created_at"],
-        finished_at=row["finished_at"], duration_seconds=_seconds(row),
+        campaign_id=campaign_id,
+        name=config.name,
+        description=config.description,
+        status=row["status"],
+        compatibility=config.compatibility,
+        config=row["config"],
+        dataset=dataset_facts(bars),
+        seed=config.seed,
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+        duration_seconds=_seconds(row),
         runs=tuple(_with_common_skill(workspace, runs)),
         null=null_summary(null["rows"], null["names"]) if complete else None,
         environment=environment(),
@@ -81,10 +88,15 @@ def _seconds(row: dict[str, Any]) -> float | None:
 
 
 def _run_result(
-    workspace: Workspace, config: CampaignConfig, bars: BarFrame, name: str,
-    operation: dict[str, Any] | None, recorded: dict[str, dict[str, Any]],
+    workspace: Workspace,
+    config: CampaignConfig,
+    bars: BarFrame,
+    name: str,
+    operation: dict[str, Any] | None,
+    recorded: dict[str, dict[str, Any]],
 ) -> RunResult:
-    description, blocks, label = "", (), ""
+    description, label = "", ""
+    blocks: tuple[str, ...] = ()
     config_id = design_id = ""
     with contextlib.suppress(MarketLabError):  # a strategy that cannot be read has no facts
         from marketlab.campaigns._evidence import label_text
@@ -95,25 +107,45 @@ def _run_result(
         blocks = tuple(strategy.fuzzy_sets)
         config_id, design_id = experiment.config_id, experiment.design_id
     if operation is None:
-        operation = {"operation_id": "-", "run_id": None, "status": "pending", "attempt": 0,
-                     "started_at": None, "completed_at": None, "error_message": None,
-                     "error_code": None, "failure_class": None, "warnings": [],
-                     "result_summary": None}
+        operation = {
+            "operation_id": "-",
+            "run_id": None,
+            "status": "pending",
+            "attempt": 0,
+            "started_at": None,
+            "completed_at": None,
+            "error_message": None,
+            "error_code": None,
+            "failure_class": None,
+            "warnings": [],
+            "result_summary": None,
+        }
     summary = operation["result_summary"] or {}
     metrics = summary.get("training_metrics", {})
     recorded_run = recorded.get(operation["run_id"] or "")
     return RunResult(
-        strategy=name, description=description, blocks=blocks,
-        operation_id=operation["operation_id"], run_id=operation["run_id"],
-        status=operation["status"], started_at=operation["started_at"],
-        duration_seconds=duration_seconds(operation), attempt=operation["attempt"],
-        error=operation["error_message"], error_code=operation["error_code"],
-        failure_class=operation["failure_class"], warnings=_texts(operation["warnings"]),
-        config_id=config_id, design_id=design_id, duplicate_of=None,
+        strategy=name,
+        description=description,
+        blocks=blocks,
+        operation_id=operation["operation_id"],
+        run_id=operation["run_id"],
+        status=operation["status"],
+        started_at=operation["started_at"],
+        duration_seconds=duration_seconds(operation),
+        attempt=operation["attempt"],
+        error=operation["error_message"],
+        error_code=operation["error_code"],
+        failure_class=operation["failure_class"],
+        warnings=_texts(operation["warnings"]),
+        config_id=config_id,
+        design_id=design_id,
+        duplicate_of=None,
         n_features=summary.get("data_summary", {}).get("feature_count"),
         parameters=summary.get("model_info", {}).get("parameters_count"),
-        label=label, epochs=metrics.get("epochs_trained"),
-        best_epoch=metrics.get("best_epoch"), stopped_early=summary.get("stopped_early"),
+        label=label,
+        epochs=metrics.get("epochs_trained"),
+        best_epoch=metrics.get("best_epoch"),
+        stopped_early=summary.get("stopped_early"),
         splits=summary.get("splits"),
         verdict=recorded_run["verdict"] if recorded_run else None,
         history=metrics.get("history", {}),

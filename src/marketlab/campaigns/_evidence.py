@@ -43,10 +43,17 @@ class Evidence:
         """Judge this evidence beside a null."""
         return judge(
             JudgeInput(
-                y=self.y, probabilities=self.probabilities, event=self.event, bar=self.bar,
-                train_counts=self.train_counts, baselines={"causal state": self.state},
-                null=null, n_trials=max(1, n_trials), seed=self.facts["seed"],
-                label_text=self.facts["label_text"], judged_share=self.facts["judged_share"],
+                y=self.y,
+                probabilities=self.probabilities,
+                event=self.event,
+                bar=self.bar,
+                train_counts=self.train_counts,
+                baselines={"causal state": self.state},
+                null=null,
+                n_trials=max(1, n_trials),
+                seed=self.facts["seed"],
+                label_text=self.facts["label_text"],
+                judged_share=self.facts["judged_share"],
                 degenerate_reasons=tuple(self.facts["degenerate_reasons"]),
                 exclusions=(*self.facts["exclusions"], *exclusions),
                 is_synthetic=self.facts["is_synthetic"],
@@ -60,8 +67,14 @@ class Evidence:
         buffer = io.BytesIO()
         facts = np.frombuffer(canonical_json(self.facts).encode(), dtype=np.uint8)
         np.savez(
-            buffer, y=self.y, probabilities=self.probabilities, state=self.state,
-            event=self.event, bar=self.bar, train_counts=self.train_counts, facts=facts,
+            buffer,
+            y=self.y,
+            probabilities=self.probabilities,
+            state=self.state,
+            event=self.event,
+            bar=self.bar,
+            train_counts=self.train_counts,
+            facts=facts,
         )
         atomic_write(folder / FILE, buffer.getvalue())
 
@@ -83,14 +96,20 @@ def load_evidence(folder: Path) -> Evidence:
         return Evidence(facts=facts, **values)
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise IntegrityError(
-            f"{folder / FILE} cannot be read: {error}.", code="STORAGE-Corrupt",
+            f"{folder / FILE} cannot be read: {error}.",
+            code="STORAGE-Corrupt",
             suggestion="Run the strategy again; its other files are kept.",
         ) from error
 
 
 def collect_evidence(
-    strategy: StrategyConfig, prepared: Prepared, probabilities: FloatArray, *,
-    seed: int, degenerate: list[str], exclusions: list[str],
+    strategy: StrategyConfig,
+    prepared: Prepared,
+    probabilities: FloatArray,
+    *,
+    seed: int,
+    degenerate: list[str],
+    exclusions: list[str],
 ) -> Evidence:
     """Put together what the judge needs from a fitted run's validation part."""
     state = causal_state(strategy.training.labels, prepared.bars.close)
@@ -104,9 +123,12 @@ def collect_evidence(
         bar=rows,
         train_counts=np.bincount(y_train, minlength=3).astype(np.int64),
         facts={
-            "label_text": label_text(strategy), "judged_share": strategy.training.split().validation,
-            "degenerate_reasons": degenerate, "exclusions": exclusions,
-            "is_synthetic": prepared.bars.is_synthetic, "seed": seed,
+            "label_text": label_text(strategy),
+            "judged_share": strategy.training.split().validation,
+            "degenerate_reasons": degenerate,
+            "exclusions": exclusions,
+            "is_synthetic": prepared.bars.is_synthetic,
+            "seed": seed,
         },
     )
 

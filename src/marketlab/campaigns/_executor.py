@@ -22,11 +22,16 @@ from marketlab.campaigns._worker import worker_main
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import FileLock, Progress, TransientError
 
-_ONE_THREAD = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
-                 "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
-}
+_ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "POLARS_MAX_THREADS",
+    ),
+    "1",
+)
 DoneCallback = Callable[[str, str, Any], None]
 """Called as (job id, outcome, value): outcome is done, error or cancelled."""
 
@@ -101,7 +106,9 @@ class Executor:
     def _spawn(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=worker_main, args=(theirs, str(self.workspace.root)), daemon=True,
+            target=worker_main,
+            args=(theirs, str(self.workspace.root)),
+            daemon=True,
             name="marketlab-worker",
         )
         with _environment(_ONE_THREAD):
@@ -190,7 +197,10 @@ class Executor:
 
     def _claim(self, job: _Job, worker: _Worker) -> bool:
         return self.ledger.transition(
-            job.job_id, "running", worker_pid=worker.process.pid, owner=self.owner,
+            job.job_id,
+            "running",
+            worker_pid=worker.process.pid,
+            owner=self.owner,
             attempt=job.attempt,
         )
 
@@ -216,8 +226,9 @@ class Executor:
 
     def _retry(self, job: _Job, why: str) -> None:
         if job.kind == "training":
-            self.ledger.transition(job.job_id, "failed", error_message=why,
-                                   failure_class="transient")
+            self.ledger.transition(
+                job.job_id, "failed", error_message=why, failure_class="transient"
+            )
             self.ledger.transition(job.job_id, "resuming")
             note = f"attempt {job.attempt} ended early: {why}"
             row = self.ledger.operation(job.job_id)
@@ -231,7 +242,8 @@ class Executor:
         if job is None and time.monotonic() - dead.born < 5.0 and not dead.ready:
             raise TransientError(
                 f"a worker process ended with code {code} before it was ready.",
-                code="SYSTEM-WorkerDied", suggestion="Run `marketlab doctor`.",
+                code="SYSTEM-WorkerDied",
+                suggestion="Run `marketlab doctor`.",
             )
         fresh = self._spawn()
         if job is not None and job.killed:
@@ -241,10 +253,16 @@ class Executor:
                 f"the worker process died (exit code {code}); "
                 "out of memory, if the system killed it"
             )
-            self._finish(job, "error", {
-                "code": "SYSTEM-WorkerDied", "failure_class": "transient", "text": text,
-                "details": {"exit_code": code},
-            })
+            self._finish(
+                job,
+                "error",
+                {
+                    "code": "SYSTEM-WorkerDied",
+                    "failure_class": "transient",
+                    "text": text,
+                    "details": {"exit_code": code},
+                },
+            )
         return fresh
 
     def _end_stalled(self) -> None:

@@ -8,7 +8,7 @@ killed is neither lost nor done twice.
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,7 +27,6 @@ from marketlab.campaigns._workspace import Workspace
 from marketlab.core import (
     CancelledError,
     FileLock,
-    MarketLabError,
     Progress,
     RunRecord,
     SystemClock,
@@ -41,18 +40,18 @@ from marketlab.evaluation import max_statistic_p_values
 from marketlab.features import Standardizer
 from marketlab.models import MLPForecaster, count_parameters
 from marketlab.training import (
+    Checkpointer,
     EpochMetrics,
     FitResult,
     RunAnalytics,
+    RunFacts,
     TrainerState,
     TrainingData,
+    delete_checkpoint,
     fit,
     load_checkpoint,
-    save_checkpoint,
 )
 
-_CHECKPOINT_EPOCHS = 10
-_CHECKPOINT_SECONDS = 300.0
 SEALED = "sealed until `evaluate --test` opens it, once, on the record"
 
 
@@ -60,25 +59,43 @@ def experiment_of(request: dict[str, Any]) -> Experiment:
     """Return the experiment that an operation's request holds."""
     return Experiment(
         strategy=parse_strategy(request["strategy"], source=request["strategy"]["name"]),
-        dataset_id=request["dataset_id"], seed=request["seed"], backend=request["backend"],
+        dataset_id=request["dataset_id"],
+        seed=request["seed"],
+        backend=request["backend"],
         changes=tuple(request["changes"]),
     )
 
 
 def record_of(
-    experiment: Experiment, *, run_id: str, status: Any, started_at: str | None,
-    finished_at: str | None, error: str | None = None, error_code: str | None = None,
-    error_class: str | None = None, artefacts: dict[str, str] | None = None,
+    experiment: Experiment,
+    *,
+    run_id: str,
+    status: Any,
+    started_at: str | None,
+    finished_at: str | None,
+    error: str | None = None,
+    error_code: str | None = None,
+    error_class: str | None = None,
+    artefacts: dict[str, str] | None = None,
     duration_seconds: float | None = None,
 ) -> RunRecord:
     """Return the record that the ledger keeps of a run, finished or not."""
     facts = environment()
     return RunRecord(
-        run_id=run_id, config_id=experiment.config_id, dataset_id=experiment.dataset_id,
-        code_version=facts["marketlab"], environment=facts, seed=experiment.seed, status=status,
-        started_at=started_at or finished_at or "", finished_at=finished_at,
-        duration_seconds=duration_seconds, error=error, error_code=error_code,
-        error_class=error_class, artefacts=artefacts or {},
+        run_id=run_id,
+        config_id=experiment.config_id,
+        dataset_id=experiment.dataset_id,
+        code_version=facts["marketlab"],
+        environment=facts,
+        seed=experiment.seed,
+        status=status,
+        started_at=started_at or finished_at or "",
+        finished_at=finished_at,
+        duration_seconds=duration_seconds,
+        error=error,
+        error_code=error_code,
+        error_class=error_class,
+        artefacts=artefacts or {},
     )
 
 
@@ -114,34 +131,25 @@ class _Run:
         self.started_at = str(iso(self.clock.now()))
         self.began = time.monotonic()
         self.parent_pid = os.getppid()
-        self.saved_at = time.monotonic()
         self.folder = workspace.runs / self.run_id
-        self.analytics = RunAnalytics(
-            run_dir=self.folder,
-            failed_dir=workspace.failed_runs / self.run_id,
-            run_id=self.run_id,
-            strategy=self.strategy.name,
-            config=self._config({}),
-            epochs_planned=self.strategy.training.epochs,
-        )
+        self.checkpoint = workspace.checkpoint(self.run_id)
 
     def execute(self) -> dict[str, Any]:
-        """Run all stages; on an error, leave the analytics saying what happened."""
+        """Run all stages; on an error, leave the run's files saying what happened."""
         try:
             prepared, warnings = self._prepare()
-            standardizer = self._standardizer(prepared)
-            data = self._training_data(prepared, standardizer)
-            self.analytics.update_config(self._config(self._prepared_facts(prepared)))
-            result = self._fit(data)
-            return self._finish(prepared, standardizer, data, result, warnings)
-        except CancelledError:
-            self.analytics.fail(status="cancelled", error="cancelled on request")
-            raise
-        except MarketLabError as error:
-            self.analytics.fail(status="failed", error=str(error))
-            raise
+            scaler = prepared.fit_standardizer()
+            data = self._training_data(prepared, scaler)
+            resume = load_checkpoint(self.checkpoint) if self.checkpoint.is_dir() else None
         except Exception as error:
-            self.analytics.fail(status="failed", error=f"{type(error).__name__}: {error}")
+            self._analytics(None).fail(error, status=_final_status(error))
+            raise
+        analytics = self._analytics(prepared, resume)
+        try:
+            result = self._fit(data, analytics, resume)
+            return self._finish(prepared, scaler, data, result, warnings, analytics)
+        except Exception as error:
+            analytics.fail(error, status=_final_status(error))
             raise
 
     # -- before training ----------------------------------------------------------------------
@@ -159,83 +167,108 @@ class _Run:
         self.progress.enter("creating_model")
         return prepared, warnings
 
-    def _standardizer(self, prepared: Prepared) -> Standardizer | None:
-        """Fit the scaler of raw inputs on training rows alone; None if there is nothing to scale."""
-        return prepared.fit_standardizer()
-
     def _training_data(self, prepared: Prepared, scaler: Standardizer | None) -> TrainingData:
         return TrainingData(
-            x_train=prepared.x("train", scaler), y_train=prepared.y("train"),
-            x_validation=prepared.x("validation", scaler), y_validation=prepared.y("validation"),
+            x_train=prepared.x("train", scaler),
+            y_train=prepared.y("train"),
+            x_validation=prepared.x("validation", scaler),
+            y_validation=prepared.y("validation"),
             feature_names=tuple(prepared.features.names),
         )
 
-    def _config(self, facts: dict[str, Any]) -> dict[str, Any]:
-        """Return what config.yaml holds: the resolved strategy first, then where it came from."""
-        mapping = self.strategy.to_mapping()
-        return {
-            "name": mapping.pop("name"), **mapping,
-            "operation_id": self.payload["operation_id"], "run_id": self.run_id,
-            "campaign_id": self.payload.get("campaign_id"), "seed": self.experiment.seed,
-            "backend": self.experiment.backend, "config_id": self.experiment.config_id,
-            "design_id": self.experiment.design_id, "dataset_id": self.experiment.dataset_id,
-            "overrides": list(self.experiment.changes),
-            "compatibility": self.payload["compatibility"], **facts,
-            "environment": environment(),
-        }
+    def _analytics(
+        self, prepared: Prepared | None, resume: TrainerState | None = None
+    ) -> RunAnalytics:
+        """Return the writer of the run's files; a resumed run's earlier epochs are in them."""
+        facts = RunFacts(
+            run_id=self.run_id,
+            strategy=self.strategy.name,
+            operation_id=self.payload["operation_id"],
+            seed=self.experiment.seed,
+            config=self._config(prepared),
+            training_config=self.strategy.to_mapping(),
+            features=prepared.features.names if prepared else (),
+            splits=split_facts(prepared) if prepared else {},
+            data_fingerprint=self.experiment.dataset_id,
+        )
+        failed = self.workspace.failed_runs / self.run_id
+        return RunAnalytics(self.folder, failed, facts, resume=resume)
 
-    def _prepared_facts(self, prepared: Prepared) -> dict[str, Any]:
-        bars = prepared.bars
-        return {
-            "splits": split_facts(prepared),
-            "features": list(prepared.features.names),
-            "data_fingerprint": {
-                "dataset_id": self.experiment.dataset_id, "n_bars": bars.n_bars,
-                "first_time": iso(bars.times(0)), "last_time": iso(bars.times(bars.n_bars - 1)),
-                "is_synthetic": bars.is_synthetic, "source": bars.source,
-            },
+    def _config(self, prepared: Prepared | None) -> dict[str, Any]:
+        """Return what config.yaml holds: the resolved strategy first, then where it came from."""
+        experiment = self.experiment
+        facts: dict[str, Any] = {
+            **self.strategy.to_mapping(),
+            "campaign_id": self.payload.get("campaign_id"),
+            "backend": experiment.backend,
+            "config_id": experiment.config_id,
+            "design_id": experiment.design_id,
+            "overrides": list(experiment.changes),
+            "compatibility": self.payload["compatibility"],
         }
+        if prepared is not None:
+            bars = prepared.bars
+            facts["data"] = {
+                "dataset_id": experiment.dataset_id,
+                "n_bars": bars.n_bars,
+                "first_time": iso(bars.times(0)),
+                "last_time": iso(bars.times(bars.n_bars - 1)),
+                "is_synthetic": bars.is_synthetic,
+                "source": bars.source,
+            }
+        return facts
 
     # -- training -----------------------------------------------------------------------------
 
-    def _fit(self, data: TrainingData) -> FitResult:
-        resume = self._checkpointed()
-        if resume is not None:
-            self.analytics.rebuild(resume.history)
-        return fit(
-            data, self.strategy.model.architecture, self.strategy.training.trainer(),
-            seed=self.experiment.seed, backend=self.experiment.backend,  # type: ignore[arg-type]
-            on_epoch=self._on_epoch, progress=self.progress, resume=resume,
-        )
+    def _fit(
+        self, data: TrainingData, analytics: RunAnalytics, resume: TrainerState | None
+    ) -> FitResult:
+        saver = Checkpointer(self.checkpoint)
 
-    def _checkpointed(self) -> TrainerState | None:
-        folder = self.workspace.checkpoint(self.run_id)
-        return load_checkpoint(folder).state if folder.is_dir() else None
+        def on_epoch(metrics: EpochMetrics, state: TrainerState) -> None:
+            analytics.on_epoch(metrics, state)
+            saver.on_epoch(metrics, state)
+            if os.getppid() != self.parent_pid:
+                raise CancelledError("the process that started this run is gone.")
 
-    def _on_epoch(self, metrics: EpochMetrics, state: TrainerState) -> None:
-        self.analytics.record(metrics)
-        due = state.epoch % _CHECKPOINT_EPOCHS == 0
-        late = time.monotonic() - self.saved_at > _CHECKPOINT_SECONDS
-        stopping = self.progress.cancelled or os.getppid() != self.parent_pid
-        if due or late or stopping:
-            kind = "cancellation" if stopping else "periodic"
-            save_checkpoint(self.workspace.checkpoint(self.run_id), state, kind=kind)
-            self.saved_at = time.monotonic()
-        if os.getppid() != self.parent_pid:
-            raise CancelledError("the process that started this run is gone; a checkpoint is kept.")
+        try:
+            return fit(
+                data,
+                self.strategy.model.architecture,
+                self.strategy.training.trainer(),
+                seed=self.experiment.seed,
+                backend=self.experiment.backend,
+                on_epoch=on_epoch,
+                progress=self.progress,
+                resume=resume,
+            )
+        except CancelledError:
+            saver.flush("cancellation")
+            raise
+        except Exception:
+            saver.flush("failure")
+            raise
 
     # -- after training -----------------------------------------------------------------------
 
     def _finish(
-        self, prepared: Prepared, scaler: Standardizer | None, data: TrainingData,
-        result: FitResult, warnings: list[dict[str, Any]],
+        self,
+        prepared: Prepared,
+        scaler: Standardizer | None,
+        data: TrainingData,
+        result: FitResult,
+        warnings: list[dict[str, Any]],
+        analytics: RunAnalytics,
     ) -> dict[str, Any]:
         self.progress.enter("evaluating")
         forecaster = MLPForecaster(result.best_weights, self.strategy.model.architecture)
         probabilities = forecaster.predict(data.x_validation)
         constant = [w for w in warnings if w["code"].startswith(("FEATURE", "DATA-NoVolume"))]
         evidence = collect_evidence(
-            self.strategy, prepared, probabilities, seed=self.experiment.seed,
+            self.strategy,
+            prepared,
+            probabilities,
+            seed=self.experiment.seed,
             degenerate=degenerate_labels(prepared),
             exclusions=[w["message"] for w in constant],
         )
@@ -243,16 +276,11 @@ class _Run:
         self.progress.enter("writing_results")
         artefacts = self._write(prepared, scaler, forecaster, evidence, verdict)
         summary = self._summary(prepared, result, evidence, verdict)
-        self.analytics.finish(
-            best_epoch_index=result.best_epoch, stopping_reason=result.stopping_reason,
-            facts={"features": summary["features"], "splits": summary["splits"],
-                   "baselines": summary["baselines"], "environment": environment(),
-                   "data_fingerprint": self.experiment.dataset_id, "seed": self.experiment.seed,
-                   "test_metrics": summary["test_metrics"]},
-        )
+        baselines = {b["name"]: b for b in summary["baselines"]}
+        analytics.finish(result, baselines=baselines)
         outcome = self._outcome(summary, verdict, warnings, artefacts)
         write_json(self.folder / "outcome.json", outcome)
-        self._drop_checkpoint()
+        delete_checkpoint(self.checkpoint)
         self.progress.enter("finished")
         return outcome
 
@@ -272,10 +300,14 @@ class _Run:
         return verdict.to_mapping()
 
     def _write(
-        self, prepared: Prepared, scaler: Standardizer | None, forecaster: MLPForecaster,
-        evidence: Evidence, verdict: dict[str, Any] | None,
+        self,
+        prepared: Prepared,
+        scaler: Standardizer | None,
+        forecaster: MLPForecaster,
+        evidence: Evidence,
+        verdict: dict[str, Any] | None,
     ) -> dict[str, str]:
-        """Write model, evidence and verdict; return the artefact paths relative to the workspace."""
+        """Write model, evidence and verdict; return their paths relative to the workspace."""
         from safetensors.numpy import save
 
         from marketlab.core import atomic_write
@@ -284,25 +316,38 @@ class _Run:
         model.mkdir(parents=True, exist_ok=True)
         weights = {k: np.ascontiguousarray(v) for k, v in forecaster.to_arrays().items()}
         atomic_write(model / "weights.safetensors", save(weights))
-        write_json(model / "model.json", {
-            "strategy": self.strategy.to_mapping(),
-            "feature_names": list(prepared.features.names),
-            "feature_config": self.strategy.feature_config().to_mapping(),
-            "model_config": self.strategy.model.architecture.to_mapping(),
-            "decision_policy": self.strategy.decisions.policy().to_mapping(),
-            "standardizer": None if scaler is None else scaler.to_dict(),
-            "warm_up_bars": prepared.features.warm_up_bars,
-        })
+        write_json(
+            model / "model.json",
+            {
+                "strategy": self.strategy.to_mapping(),
+                "feature_names": list(prepared.features.names),
+                "feature_config": self.strategy.feature_config().to_mapping(),
+                "model_config": self.strategy.model.architecture.to_mapping(),
+                "decision_policy": self.strategy.decisions.policy().to_mapping(),
+                "standardizer": None if scaler is None else scaler.to_dict(),
+                "warm_up_bars": prepared.features.warm_up_bars,
+            },
+        )
         evidence.save(self.folder)
         if verdict is not None:
             write_json(self.folder / "verdict.json", verdict)
-        names = ("model/weights.safetensors", "model/model.json", "evidence.npz", "metrics.csv",
-                 "detailed_metrics.json", "alerts.txt", "config.yaml")
+        names = (
+            "model/weights.safetensors",
+            "model/model.json",
+            "evidence.npz",
+            "metrics.csv",
+            "detailed_metrics.json",
+            "alerts.txt",
+            "config.yaml",
+        )
         base = self.folder.relative_to(self.workspace.root)
         return {name: str(base / name) for name in names}
 
     def _summary(
-        self, prepared: Prepared, result: FitResult, evidence: Evidence,
+        self,
+        prepared: Prepared,
+        result: FitResult,
+        evidence: Evidence,
         verdict: dict[str, Any] | None,
     ) -> dict[str, Any]:
         bars = prepared.bars
@@ -312,46 +357,63 @@ class _Run:
         baselines = verdict["baselines"] if verdict else judged.to_mapping()["baselines"]  # type: ignore[union-attr]
         base = self.folder.relative_to(self.workspace.root)
         return {
-            "run_id": self.run_id, "seed": self.experiment.seed,
-            "model_path": str(base / "model"), "stopped_early": result.stopped_early,
+            "run_id": self.run_id,
+            "seed": self.experiment.seed,
+            "model_path": str(base / "model"),
+            "stopped_early": result.stopped_early,
             "training_metrics": _training_metrics(result, time.monotonic() - self.began),
             "test_metrics": {
                 **dict.fromkeys(("test_loss", "test_accuracy", "precision", "recall", "f1_score")),
                 "reason": SEALED,
             },
             "model_info": {
-                "parameters_count": parameters, "trainable_parameters": parameters,
+                "parameters_count": parameters,
+                "trainable_parameters": parameters,
                 "architecture": self.strategy.model.architecture.to_mapping(),
             },
             "data_summary": {
-                "symbols": [bars.symbol], "timeframes": [bars.timeframe],
-                "start_date": iso(bars.times(0)), "end_date": iso(bars.times(bars.n_bars - 1)),
-                "total_samples": prepared.samples.n_samples, "feature_count": len(names),
+                "symbols": [bars.symbol],
+                "timeframes": [bars.timeframe],
+                "start_date": iso(bars.times(0)),
+                "end_date": iso(bars.times(bars.n_bars - 1)),
+                "total_samples": prepared.samples.n_samples,
+                "feature_count": len(names),
             },
-            "splits": split_facts(prepared), "features": names, "baselines": baselines,
-            "verdict": None if verdict is None else
-            {"outcome": verdict["outcome"], "sentence": verdict["sentence"]},
+            "splits": split_facts(prepared),
+            "features": names,
+            "baselines": baselines,
+            "verdict": None
+            if verdict is None
+            else {"outcome": verdict["outcome"], "sentence": verdict["sentence"]},
         }
 
     def _outcome(
-        self, summary: dict[str, Any], verdict: dict[str, Any] | None,
-        warnings: list[dict[str, Any]], artefacts: dict[str, str],
+        self,
+        summary: dict[str, Any],
+        verdict: dict[str, Any] | None,
+        warnings: list[dict[str, Any]],
+        artefacts: dict[str, str],
     ) -> dict[str, Any]:
         record = record_of(
-            self.experiment, run_id=self.run_id, status="completed", started_at=self.started_at,
-            finished_at=iso(self.clock.now()), artefacts=artefacts,
+            self.experiment,
+            run_id=self.run_id,
+            status="completed",
+            started_at=self.started_at,
+            finished_at=iso(self.clock.now()),
+            artefacts=artefacts,
             duration_seconds=round(time.monotonic() - self.began, 3),
         )
         return {
-            "record": record.to_mapping(), "design_id": self.experiment.design_id,
-            "result_summary": summary, "verdict": verdict,
+            "record": record.to_mapping(),
+            "design_id": self.experiment.design_id,
+            "result_summary": summary,
+            "verdict": verdict,
             "warnings": [f"{w['code']}: {w['message']}" for w in warnings],
         }
 
-    def _drop_checkpoint(self) -> None:
-        import shutil
 
-        shutil.rmtree(self.workspace.checkpoint(self.run_id), ignore_errors=True)
+def _final_status(error: Exception) -> Literal["failed", "cancelled"]:
+    return "cancelled" if isinstance(error, CancelledError) else "failed"
 
 
 def _training_metrics(result: FitResult, seconds: float) -> dict[str, Any]:
@@ -359,10 +421,14 @@ def _training_metrics(result: FitResult, seconds: float) -> dict[str, Any]:
     history, last = result.history, result.history[-1]
     best = history[result.best_epoch]
     return {
-        "epochs_trained": len(history), "n_steps": result.n_steps,
-        "final_train_loss": last.train_loss, "final_train_accuracy": last.train_accuracy,
-        "final_val_loss": last.val_loss, "final_val_accuracy": last.val_accuracy,
-        "best_epoch": result.best_epoch, "best_val_loss": best.val_loss,
+        "epochs_trained": len(history),
+        "n_steps": result.n_steps,
+        "final_train_loss": last.train_loss,
+        "final_train_accuracy": last.train_accuracy,
+        "final_val_loss": last.val_loss,
+        "final_val_accuracy": last.val_accuracy,
+        "best_epoch": result.best_epoch,
+        "best_val_loss": best.val_loss,
         "best_val_accuracy": best.val_accuracy,
         "training_time": round(seconds, 3),
         "epoch_seconds": round(sum(m.duration_seconds for m in history), 4),

@@ -16,7 +16,12 @@ _WITHOUT_EFFECT = {
 }
 _SECTIONS_DROPPED = ("scope", "deployment", "orchestrator", "risk_management", "backtesting")
 _FROM_MODEL_TRAINING = (
-    "learning_rate", "batch_size", "epochs", "optimizer", "early_stopping", "analytics",
+    "learning_rate",
+    "batch_size",
+    "epochs",
+    "optimizer",
+    "early_stopping",
+    "analytics",
     "weight_decay",
 )
 # Fuzzy keys of the older files that name an output column: key -> (set id, output, block prefix).
@@ -42,7 +47,9 @@ def import_list_form(mapping: dict[str, Any], *, source: str) -> tuple[dict[str,
     """
     notes: list[str] = []
     old = {key: value for key, value in mapping.items() if key not in _SECTIONS_DROPPED}
-    notes += [f"section `{k}` is dropped: nothing reads it" for k in _SECTIONS_DROPPED if k in mapping]
+    notes += [
+        f"section `{k}` is dropped: nothing reads it" for k in _SECTIONS_DROPPED if k in mapping
+    ]
     indicators = _indicators(old.get("indicators"), notes, source=source)
     fuzzy = _fuzzy(old.get("fuzzy_sets") or {}, indicators, notes, source=source)
     model, training = _model_and_training(old, notes)
@@ -62,13 +69,12 @@ def import_list_form(mapping: dict[str, Any], *, source: str) -> tuple[dict[str,
     return out, notes
 
 
-def _indicators(
-    value: object, notes: list[str], *, source: str
-) -> dict[str, dict[str, Any]]:
+def _indicators(value: object, notes: list[str], *, source: str) -> dict[str, dict[str, Any]]:
     if not isinstance(value, list):
         raise ConfigError(
             f"{source}: the list form has `indicators` as a list; this file has "
-            f"{type(value).__name__}.", field="indicators",
+            f"{type(value).__name__}.",
+            field="indicators",
             suggestion="A file in the dict form needs no import.",
         )
     out: dict[str, dict[str, Any]] = {}
@@ -84,8 +90,9 @@ def _indicators(
             notes.append(f"indicator `{identifier}`: type `rvi` becomes `rvi_volatility` (0-100)")
             definition = INDICATORS.get(name)
         known = {parameter.name for parameter in definition.parameters}
-        for key in [k for k in entry if k not in known]:
-            notes.append(f"indicator `{identifier}`: `{key}: {entry.pop(key)}` is dropped: unknown")
+        unknown = [key for key in entry if key not in known]
+        notes += [f"indicator `{identifier}`: `{k}` is dropped: unknown" for k in unknown]
+        entry = {key: value for key, value in entry.items() if key in known}
         out[identifier] = {"type": name, **entry}
     return out
 
@@ -131,7 +138,8 @@ def _reference(key: str, indicators: dict[str, Any], *, source: str) -> tuple[st
         return key, key if single else f"{key}.{definition.output_names[0]}"
     raise ConfigError(
         f"{source}: the fuzzy set {key!r} names no indicator of this file.",
-        field=f"fuzzy_sets.{key}", code="CONFIG-UnknownName",
+        field=f"fuzzy_sets.{key}",
+        code="CONFIG-UnknownName",
         suggestion=f"The indicators are {', '.join(indicators)}.",
     )
 
@@ -141,8 +149,10 @@ def _training_data(value: dict[str, Any], notes: list[str]) -> dict[str, Any]:
     frames = dict(value.get("timeframes", {}))
     names = symbols.get("list") or [symbols.get("symbol")]
     lists = frames.get("list") or [frames.get("timeframe")]
-    for block, key, mode in ((symbols, "symbols", "single_symbol"),
-                             (frames, "timeframes", "single_timeframe")):
+    for block, key, mode in (
+        (symbols, "symbols", "single_symbol"),
+        (frames, "timeframes", "single_timeframe"),
+    ):
         if block.get("mode") == "single":
             notes.append(f"training_data.{key}.mode `single` becomes `{mode}`")
             block["mode"] = mode
@@ -173,11 +183,11 @@ def _model_and_training(
         head, tail = path.split(".")
         owner = model if head == "model" else training
         block = dict(owner.get(tail, {}))
-        for key in keys:
-            if key in block:
-                notes.append(f"{path}.{key}: {block.pop(key)} is dropped: it had no effect")
-        if block:
-            owner[tail] = block
+        present = [key for key in keys if key in block]
+        notes += [f"{path}.{k}: {block[k]} is dropped: it had no effect" for k in present]
+        kept = {key: value for key, value in block.items() if key not in present}
+        if kept:
+            owner[tail] = kept
     if "fitness_metrics" in training:
         training.pop("fitness_metrics")
         notes.append("training.fitness_metrics is dropped: it had no effect")

@@ -65,8 +65,11 @@ class Ledger:
         with self.store.begin() as connection:
             connection.execute(
                 insert(operations).values(
-                    operation_id=operation_id, status="pending", created_at=self._now(),
-                    run_id=run_id, **new.__dict__,
+                    operation_id=operation_id,
+                    status="pending",
+                    created_at=self._now(),
+                    run_id=run_id,
+                    **new.__dict__,
                 )
             )
         return operation_id
@@ -79,13 +82,19 @@ class Ledger:
         NotFoundError if there is none.
         """
         with self.store.connect() as connection:
-            row = connection.execute(
-                select(operations).where(operations.c.operation_id == operation_id)
-            ).mappings().one_or_none()
+            row = (
+                connection.execute(
+                    select(operations).where(operations.c.operation_id == operation_id)
+                )
+                .mappings()
+                .one_or_none()
+            )
         if row is None:
             raise NotFoundError(
-                f"there is no operation {operation_id!r}.", code="OPERATION-NotFound",
-                field="operation_id", suggestion="`marketlab operations` lists them.",
+                f"there is no operation {operation_id!r}.",
+                code="OPERATION-NotFound",
+                field="operation_id",
+                suggestion="`marketlab operations` lists them.",
             )
         return dict(row)
 
@@ -100,8 +109,9 @@ class Ledger:
         if to in FINAL:
             values.setdefault("completed_at", self._now())
         if to == "resuming":
-            values.update(completed_at=None, error_message=None, error_code=None,
-                          failure_class=None)
+            values.update(
+                completed_at=None, error_message=None, error_code=None, failure_class=None
+            )
         with self.store.begin() as connection:
             changed = connection.execute(
                 update(operations)
@@ -117,7 +127,9 @@ class Ledger:
             present = self.operation(operation_id)["status"]
             raise ConflictError(
                 f"the operation is {present}; it becomes {to} only from {', '.join(FROM[to])}.",
-                code="OPERATION-WrongState", field="status", value=present,
+                code="OPERATION-WrongState",
+                field="status",
+                value=present,
             )
 
     def update_operation(self, operation_id: str, **fields: Any) -> None:
@@ -161,9 +173,13 @@ class Ledger:
     ) -> None:
         """Write or update a run's record; its verdict is written apart."""
         values = {
-            "operation_id": operation_id, "campaign_id": campaign_id,
-            "config_id": record.config_id, "design_id": design_id,
-            "dataset_id": record.dataset_id, "seed": record.seed, "status": record.status,
+            "operation_id": operation_id,
+            "campaign_id": campaign_id,
+            "config_id": record.config_id,
+            "design_id": design_id,
+            "dataset_id": record.dataset_id,
+            "seed": record.seed,
+            "status": record.status,
             "record": record.to_mapping(),
         }
         with self.store.begin() as connection:
@@ -183,12 +199,15 @@ class Ledger:
     def run(self, run_id: str) -> dict[str, Any]:
         """Return one run's row, `NotFoundError` if there is none."""
         with self.store.connect() as connection:
-            row = connection.execute(
-                select(runs).where(runs.c.run_id == run_id)
-            ).mappings().one_or_none()
+            row = (
+                connection.execute(select(runs).where(runs.c.run_id == run_id))
+                .mappings()
+                .one_or_none()
+            )
         if row is None:
-            raise NotFoundError(f"there is no run {run_id!r} in the ledger.",
-                                code="RUN-NotFound", field="run_id")
+            raise NotFoundError(
+                f"there is no run {run_id!r} in the ledger.", code="RUN-NotFound", field="run_id"
+            )
         return dict(row)
 
     def list_runs(self, *, campaign_id: str | None = None) -> list[dict[str, Any]]:
@@ -213,15 +232,22 @@ class Ledger:
 
     # -- campaigns ----------------------------------------------------------------------------
 
-    def create_campaign(self, *, name: str, config_id: str, seed: int,
-                        config: dict[str, Any]) -> str:
+    def create_campaign(
+        self, *, name: str, config_id: str, seed: int, config: dict[str, Any]
+    ) -> str:
         """Record a campaign as running and return its id."""
         campaign_id = f"{name}_{stamp(self.clock.now())}_{uuid.uuid4().hex[:6]}"
         with self.store.begin() as connection:
             connection.execute(
                 insert(campaigns).values(
-                    campaign_id=campaign_id, name=name, config_id=config_id, status="running",
-                    created_at=self._now(), seed=seed, config=config, summary=None,
+                    campaign_id=campaign_id,
+                    name=name,
+                    config_id=config_id,
+                    status="running",
+                    created_at=self._now(),
+                    seed=seed,
+                    config=config,
+                    summary=None,
                 )
             )
         return campaign_id
@@ -242,8 +268,10 @@ class Ledger:
                 return row
         known = [row["campaign_id"] for row in self.list_campaigns()][-5:]
         raise NotFoundError(
-            f"there is no campaign {campaign_id!r}.", code="CAMPAIGN-NotFound",
-            field="campaign_id", suggestion=f"The latest are {', '.join(known) or 'none'}.",
+            f"there is no campaign {campaign_id!r}.",
+            code="CAMPAIGN-NotFound",
+            field="campaign_id",
+            suggestion=f"The latest are {', '.join(known) or 'none'}.",
         )
 
     def list_campaigns(self) -> list[dict[str, Any]]:

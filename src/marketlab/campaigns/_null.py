@@ -17,9 +17,9 @@ from marketlab.campaigns._causal_state import causal_state
 from marketlab.campaigns._prepare import select_bars, usable
 from marketlab.campaigns._strategy import StrategyConfig, parse_strategy
 from marketlab.campaigns._workspace import Workspace
-from marketlab.core import FloatArray, IntArray, Progress, seed_streams
+from marketlab.core import FloatArray, IntArray, Progress
 from marketlab.data import BarFrame
-from marketlab.evaluation import causal_baselines, log_loss_skill, sign_flip_surrogate
+from marketlab.evaluation import causal_baselines, draw_signs, log_loss_skill, sign_flip_surrogate
 from marketlab.features import FeatureMatrix, FeatureSet, compute_many
 from marketlab.labels import LabelSet, compute_labels
 from marketlab.models._logistic_family import fit_logistic_binary
@@ -67,9 +67,7 @@ class Family:
             group.feature_sets.append(FeatureSet(strategy.feature_config()))
         self.groups = list(groups.values())
 
-    def statistics(
-        self, index: int, *, seed: int, progress: Progress | None = None
-    ) -> FloatArray:
+    def statistics(self, index: int, *, seed: int, progress: Progress | None = None) -> FloatArray:
         """Return the statistic of every strategy, shape (n_strategies,), on surrogate `index`.
 
         Index 0 is the series itself. NaN where the labels or parts cannot carry the fit.
@@ -88,9 +86,7 @@ class Family:
 
 def _surrogate(arrays: dict[str, FloatArray], *, seed: int, index: int) -> dict[str, FloatArray]:
     """Flip signs with one stream per index: the same path for every strategy of the family."""
-    n_bars = len(arrays["close"])
-    draws = seed_streams(seed, "null", "signs", index).integers(0, 2, size=n_bars)
-    signs = (2 * draws - 1).astype(np.float64)
+    signs = draw_signs(len(arrays["close"]), seed, "null", index)
     flipped = sign_flip_surrogate(
         arrays["open"], arrays["high"], arrays["low"], arrays["close"], signs
     )

@@ -61,8 +61,13 @@ def progress_view(workspace: Workspace, row: dict[str, Any]) -> dict[str, Any]:
         "current_item": row["strategy_name"],
         "context": {
             key: state[key]
-            for key in ("phase_name", "epoch_index", "total_epochs", "batch_number",
-                        "batch_total_per_epoch")
+            for key in (
+                "phase_name",
+                "epoch_index",
+                "total_epochs",
+                "batch_number",
+                "batch_total_per_epoch",
+            )
         },
     }
 

@@ -66,7 +66,9 @@ class CampaignPlan:
     def to_mapping(self) -> dict[str, Any]:
         """Return the plan as JSON-ready facts."""
         return {
-            "name": self.name, "ok": self.ok, "dataset": self.dataset,
+            "name": self.name,
+            "ok": self.ok,
+            "dataset": self.dataset,
             "surrogates": self.surrogates,
             "rows": [{**asdict(row), "n_features": row.n_features} for row in self.rows],
         }
@@ -75,11 +77,17 @@ class CampaignPlan:
 def dataset_facts(bars: BarFrame) -> dict[str, Any]:
     """Return what a report says of a data set, JSON-ready."""
     return {
-        "symbol": bars.symbol, "timeframe": bars.timeframe, "dataset_id": bars.dataset_id,
-        "n_bars": bars.n_bars, "first_time": iso(bars.times(0)),
-        "last_time": iso(bars.times(bars.n_bars - 1)), "source": bars.source,
-        "provenance": bars.provenance, "licence": bars.licence,
-        "is_synthetic": bars.is_synthetic, "has_volume": bars.has_volume,
+        "symbol": bars.symbol,
+        "timeframe": bars.timeframe,
+        "dataset_id": bars.dataset_id,
+        "n_bars": bars.n_bars,
+        "first_time": iso(bars.times(0)),
+        "last_time": iso(bars.times(bars.n_bars - 1)),
+        "source": bars.source,
+        "provenance": bars.provenance,
+        "licence": bars.licence,
+        "is_synthetic": bars.is_synthetic,
+        "has_volume": bars.has_volume,
         "metadata": bars.metadata,
     }
 
@@ -106,7 +114,9 @@ def plan_campaign(workspace: Workspace, config: CampaignConfig) -> CampaignPlan:
                 row = PlanRow(**{**row.__dict__, "duplicate_of": owner})
         rows.append(row)
     return CampaignPlan(
-        name=config.name, dataset=dataset_facts(bars), rows=tuple(rows),
+        name=config.name,
+        dataset=dataset_facts(bars),
+        rows=tuple(rows),
         surrogates=config.null.surrogates,
     )
 
@@ -170,14 +180,17 @@ def check_prepared(
         raise DataError(
             f"the series holds {prepared.bars.n_bars} bars; the strategy requires "
             f"{strategy.training_data.history_required}.",
-            field="training_data.history_required", code="DATA-TooShort",
+            field="training_data.history_required",
+            code="DATA-TooShort",
             suggestion="Import a longer series.",
         )
     degenerate = degenerate_labels(prepared)
     if degenerate and compatibility != "v15":
         raise DataError(
-            f"the labels are degenerate: {'; '.join(degenerate)}.", code="LABELS-Degenerate",
-            field="training.labels", details={"splits": split_facts(prepared)},
+            f"the labels are degenerate: {'; '.join(degenerate)}.",
+            code="LABELS-Degenerate",
+            field="training.labels",
+            details={"splits": split_facts(prepared)},
             suggestion="Lower the threshold, or give a longer series.",
         )
     warnings += [_warning("LABELS-Degenerate", reason) for reason in degenerate]
@@ -190,8 +203,11 @@ def refuse_without_volume(experiment: Experiment, *, has_volume: bool) -> None:
     issues = feature_issues(experiment.strategy.feature_config(), has_volume=has_volume)
     errors = [i for i in issues if i.severity == "error"]
     if errors:
-        raise DataError(errors[0].message.removeprefix(f"{errors[0].field}: "),
-                        code=errors[0].code, field=errors[0].field)
+        raise DataError(
+            errors[0].message.removeprefix(f"{errors[0].field}: "),
+            code=errors[0].code,
+            field=errors[0].field,
+        )
 
 
 def unhealthy(experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]]:
@@ -204,7 +220,8 @@ def unhealthy(experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]
         raise DataError(
             "; ".join(f.message for f in findings[:4])
             + (f"; and {len(findings) - 4} more" if len(findings) > 4 else ""),
-            code=f"FEATURE-{findings[0].kind}", field=f"features.{findings[0].feature}",
+            code=f"FEATURE-{findings[0].kind}",
+            field=f"features.{findings[0].feature}",
             suggestion="Use an indicator that varies on these bars, or set"
             " training.allow_constant_features: true (the run is then no evidence).",
         )
@@ -231,10 +248,20 @@ def _warning(code: str, message: str) -> dict[str, Any]:
 def _issues_of(error: MarketLabError) -> tuple[dict[str, Any], ...]:
     listed: Sequence[Any] = error.details.get("issues") or [error.to_dict()]
     return tuple(
-        {"severity": "error", "code": item.get("code"), "field": item.get("field"),
-         "message": item.get("message"), "suggestion": item.get("suggestion")}
+        {
+            "severity": "error",
+            "code": item.get("code"),
+            "field": item.get("field"),
+            "message": item.get("message"),
+            "suggestion": item.get("suggestion"),
+        }
         if isinstance(item, dict)
-        else {"severity": item.severity, "code": item.code, "field": item.field,
-              "message": item.message, "suggestion": None}
+        else {
+            "severity": item.severity,
+            "code": item.code,
+            "field": item.field,
+            "message": item.message,
+            "suggestion": None,
+        }
         for item in listed
     )

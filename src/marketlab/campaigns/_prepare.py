@@ -48,9 +48,13 @@ class Prepared:
     samples: SampleTable
     fold: Fold
 
+    def _positions(self, part: str) -> IntArray:
+        positions: IntArray = getattr(self.fold, part)
+        return positions
+
     def rows(self, part: str) -> IntArray:
         """Return the bar positions of one part of the fold."""
-        return self.samples.bar[getattr(self.fold, part)]
+        return self.samples.bar[self._positions(part)]
 
     def x(self, part: str, standardizer: Standardizer | None) -> Float32Array:
         """Return float32 inputs of one part, shape (n_samples, n_features)."""
@@ -66,11 +70,11 @@ class Prepared:
 
     def y(self, part: str) -> IntArray:
         """Return class indices of one part."""
-        return self.labels.value[getattr(self.fold, part)]
+        return self.labels.value[self._positions(part)]
 
     def event(self, part: str) -> IntArray:
         """Return event ids of one part."""
-        return self.labels.event[getattr(self.fold, part)]
+        return self.labels.event[self._positions(part)]
 
     def n_events(self, part: str) -> int:
         """Return how many independent events one part holds."""
@@ -89,7 +93,8 @@ def select_bars(bars: BarFrame, strategy: StrategyConfig) -> BarFrame:
     if bars.symbol != strategy.symbol or bars.timeframe != strategy.timeframe:
         raise ConfigError(
             f"the strategy reads {strategy.symbol} {strategy.timeframe}, the bars are "
-            f"{bars.symbol} {bars.timeframe}.", field="training_data",
+            f"{bars.symbol} {bars.timeframe}.",
+            field="training_data",
             suggestion="Override symbol and timeframe in the campaign, or choose other data.",
         )
     if wanted is None:
@@ -129,8 +134,14 @@ def prepare(
     samples = SampleTable(symbol_id=np.zeros(len(labels.bar), dtype=np.int64), bar=labels.bar)
     enter("splitting_data")
     fold = strategy.training.split().split(start=labels.start, end=labels.end, bar=labels.bar)
-    return Prepared(bars=bars, features=matrix, normalization=tuple(feature_set.normalization),
-                    labels=labels, samples=samples, fold=fold)
+    return Prepared(
+        bars=bars,
+        features=matrix,
+        normalization=tuple(feature_set.normalization),
+        labels=labels,
+        samples=samples,
+        fold=fold,
+    )
 
 
 def usable(matrix: FeatureMatrix, labels: LabelSet) -> IntArray:

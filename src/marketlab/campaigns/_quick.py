@@ -26,21 +26,28 @@ def quick_verdict(
     ------
     MarketLabError for everything that would stop a run.
     """
-    experiment = Experiment(strategy=strategy, dataset_id=bars.dataset_id, seed=seed,
-                            backend="compiled")
+    experiment = Experiment(
+        strategy=strategy, dataset_id=bars.dataset_id, seed=seed, backend="compiled"
+    )
     prepared = prepare(strategy, select_bars(bars, strategy))
     check_prepared(experiment, prepared, compatibility=None)
     scaler = prepared.fit_standardizer()
     data = TrainingData(
-        x_train=prepared.x("train", scaler), y_train=prepared.y("train"),
-        x_validation=prepared.x("validation", scaler), y_validation=prepared.y("validation"),
+        x_train=prepared.x("train", scaler),
+        y_train=prepared.y("train"),
+        x_validation=prepared.x("validation", scaler),
+        y_validation=prepared.y("validation"),
         feature_names=tuple(prepared.features.names),
     )
     result = fit(data, strategy.model.architecture, strategy.training.trainer(), seed=seed)
     net = MLPForecaster(result.best_weights, strategy.model.architecture)
     evidence = collect_evidence(
-        strategy, prepared, net.predict(data.x_validation), seed=seed,
-        degenerate=degenerate_labels(prepared), exclusions=[],
+        strategy,
+        prepared,
+        net.predict(data.x_validation),
+        seed=seed,
+        degenerate=degenerate_labels(prepared),
+        exclusions=[],
     )
     family = Family(prepared.bars, [strategy])
     rows = {

@@ -1,4 +1,4 @@
-"""From a campaign file to explicit things: bars in the catalog and strategies with their overrides."""
+"""From a campaign file to explicit things: bars in the catalog, strategies with overrides."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,7 @@ from marketlab.campaigns._strategy import StrategyConfig, parse_strategy
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import content_id, load_yaml_file
 from marketlab.data import BarFrame, load_bundled, synthetic_bars
+from marketlab.training import Backend
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Experiment:
     strategy: StrategyConfig
     dataset_id: str
     seed: int
-    backend: str
+    backend: Backend
     changes: tuple[str, ...] = ()
 
     @property
@@ -36,7 +37,9 @@ class Experiment:
 
     def _identity(self, strategy: Any) -> dict[str, Any]:
         return {
-            "strategy": strategy, "dataset_id": self.dataset_id, "seed": self.seed,
+            "strategy": strategy,
+            "dataset_id": self.dataset_id,
+            "seed": self.seed,
             "backend": self.backend,
         }
 
@@ -50,7 +53,7 @@ def ensure_bars(workspace: Workspace, data: DataConfig) -> BarFrame:
         bars = synthetic_bars(data.synthetic)
     else:
         reference = data.catalog
-        assert reference is not None  # noqa: S101 - DataConfig holds exactly one
+        assert reference is not None
         if reference.dataset_id is not None:
             return catalog.load(reference.dataset_id)
         return catalog.find(reference.symbol, reference.timeframe)
@@ -102,8 +105,9 @@ def apply_overrides(
     if overrides.timeframe is not None:
         frames = data["timeframes"]
         change(frames, "list", [overrides.timeframe], "training_data.timeframes.list")
-        change(frames, "base_timeframe", overrides.timeframe,
-               "training_data.timeframes.base_timeframe")
+        change(
+            frames, "base_timeframe", overrides.timeframe, "training_data.timeframes.base_timeframe"
+        )
     return out, changes
 
 
@@ -116,7 +120,10 @@ def resolve_experiment(
     strategy = parse_strategy(changed, source=f"{name}.yaml")
     seed = strategy.training.seed if strategy.training.seed is not None else config.seed
     return Experiment(
-        strategy=strategy, dataset_id=bars.dataset_id, seed=seed, backend=config.backend,
+        strategy=strategy,
+        dataset_id=bars.dataset_id,
+        seed=seed,
+        backend=config.backend,
         changes=tuple(changes),
     )
 

@@ -1,4 +1,4 @@
-"""What a finished (or unfinished) campaign amounts to: the one value that all reports are views of."""
+"""What a campaign amounts to, finished or not: the one value that all reports are views of."""
 
 from dataclasses import dataclass, field
 from typing import Any

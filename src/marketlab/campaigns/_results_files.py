@@ -145,7 +145,11 @@ def results_markdown(results: CampaignResults, verification: VerifyReport | None
     facts = run_facts(results)
     answers = campaign_answers(results, verification)
     blocks = [
-        [f"# Results of campaign {_md(results.name)}", "", f"**{campaign_answer(results, facts)}**"],
+        [
+            f"# Results of campaign {_md(results.name)}",
+            "",
+            f"**{campaign_answer(results, facts)}**",
+        ],
         _identity(results),
         ["## Questions", "", *_answers(answers, checked=verification is not None)],
         ["## Verdicts", "", *_counts(facts), "", *_verdict_table(facts)],
@@ -160,11 +164,15 @@ def results_markdown(results: CampaignResults, verification: VerifyReport | None
 
 def _identity(results: CampaignResults) -> list[str]:
     data = results.dataset
-    synthetic = " These bars are **synthetic**: nothing here is about a market." if data.get(
-        "is_synthetic"
-    ) else ""
-    took = "" if results.duration_seconds is None else (
-        f" It took {duration_text(results.duration_seconds)}."
+    synthetic = (
+        " These bars are **synthetic**: nothing here is about a market."
+        if data.get("is_synthetic")
+        else ""
+    )
+    took = (
+        ""
+        if results.duration_seconds is None
+        else (f" It took {duration_text(results.duration_seconds)}.")
     )
     return [
         f"Campaign `{results.campaign_id}`, seed {results.seed}, status {results.status}.{took}",

@@ -38,6 +38,7 @@ class RunFacts:
     sentence: str | None = None
     reasons: tuple[str, ...] = ()
     would_change: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     skill: float | None = None
     low: float | None = None
     high: float | None = None
@@ -51,6 +52,7 @@ class RunFacts:
     majority_accuracy: float | None = None
     state_accuracy: float | None = None
     best_baseline: str | None = None
+    best_baseline_loss: float | None = None
     best_baseline_accuracy: float | None = None
     own_majority_share: float | None = None
     n_events: int | None = None
@@ -132,7 +134,9 @@ def _facts(run: RunResult, group: str) -> RunFacts:
     scores: Mapping[str, Any] = verdict.get("scores") or {}
     interval = verdict.get("skill_interval") or {}
     null = verdict.get("null") or {}
-    baselines = {b["name"]: finite_or_none(b["accuracy"]) for b in verdict.get("baselines") or ()}
+    given = verdict.get("baselines") or ()
+    baselines = {b["name"]: finite_or_none(b["accuracy"]) for b in given}
+    losses = {b["name"]: finite_or_none(b["log_loss"]) for b in given}
     state = next((baselines[name] for name in _STATE_NAMES if name in baselines), None)
     best = verdict.get("best_baseline")
     return RunFacts(
@@ -142,6 +146,7 @@ def _facts(run: RunResult, group: str) -> RunFacts:
         sentence=verdict.get("sentence"),
         reasons=tuple(verdict.get("reasons") or ()),
         would_change=tuple(verdict.get("would_change") or ()),
+        notes=tuple(verdict.get("notes") or ()),
         skill=finite_or_none(verdict.get("skill")),
         low=finite_or_none(interval.get("low")),
         high=finite_or_none(interval.get("high")),
@@ -155,6 +160,7 @@ def _facts(run: RunResult, group: str) -> RunFacts:
         majority_accuracy=baselines.get("majority"),
         state_accuracy=state,
         best_baseline=best,
+        best_baseline_loss=losses.get(str(best)),
         best_baseline_accuracy=baselines.get(str(best)),
         own_majority_share=finite_or_none((verdict.get("own_majority") or {}).get("share")),
         n_events=verdict.get("n_events"),
@@ -382,7 +388,7 @@ class Statement:
 
 
 def statements(facts: Sequence[RunFacts], field: str) -> list[Statement]:
-    """Group `reasons` or `would_change` that differ in their figures only, the commonest first."""
+    """Group `reasons`, `would_change` or `notes` that differ in their figures only, the commonest first."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for fact in facts:
         for text in getattr(fact, field):

@@ -28,7 +28,7 @@ from marketlab.core import (
     from_mapping,
     load_yaml_file,
 )
-from marketlab.training import load_checkpoint
+from marketlab.training import checkpoint_facts
 
 Finished = Callable[[dict[str, Any]], None]
 
@@ -56,7 +56,8 @@ class StartRequest(FrozenConfig):
         if len(names) > 1:
             raise ConfigError(
                 f"this version trains on one {field} at a time; received {sorted(names)}.",
-                field=f"{field}s", suggestion="Start one operation for each.",
+                field=f"{field}s",
+                suggestion="Start one operation for each.",
             )
         return next(iter(names), None)
 
@@ -103,18 +104,25 @@ class OperationService:
         first: str | None = None
         for number in range(request.repeats):
             repeat = Experiment(
-                strategy=experiment.strategy, dataset_id=experiment.dataset_id,
-                seed=experiment.seed + number, backend=experiment.backend,
+                strategy=experiment.strategy,
+                dataset_id=experiment.dataset_id,
+                seed=experiment.seed + number,
+                backend=experiment.backend,
                 changes=experiment.changes,
             )
             operation_id = self.create(
-                repeat, parent=first, surrogates=self.surrogates,
-                extra={"start_date": request.start_date, "end_date": request.end_date,
-                       "task_id": request.task_id},
+                repeat,
+                parent=first,
+                surrogates=self.surrogates,
+                extra={
+                    "start_date": request.start_date,
+                    "end_date": request.end_date,
+                    "task_id": request.task_id,
+                },
             )
             self.queue(operation_id)
             first = first or operation_id
-        assert first is not None  # noqa: S101 - repeats is at least 1
+        assert first is not None
         return self.ledger.operation(first)
 
     def _experiment(self, request: StartRequest) -> Experiment:
@@ -133,7 +141,10 @@ class OperationService:
         bars = self.workspace.catalog.find(strategy.symbol, strategy.timeframe)
         seed = request.seed if request.seed is not None else (strategy.training.seed or 0)
         experiment = Experiment(
-            strategy=strategy, dataset_id=bars.dataset_id, seed=seed, backend="compiled",
+            strategy=strategy,
+            dataset_id=bars.dataset_id,
+            seed=seed,
+            backend="compiled",
             changes=tuple(changes),
         )
         plan_experiment(experiment, bars, compatibility=self.compatibility)
@@ -152,17 +163,27 @@ class OperationService:
         """Record a pending training operation and return its id."""
         strategy = experiment.strategy
         request = {
-            "strategy": strategy.to_mapping(), "dataset_id": experiment.dataset_id,
-            "seed": experiment.seed, "backend": experiment.backend,
-            "changes": list(experiment.changes), "surrogates": surrogates,
-            "compatibility": self.compatibility, "campaign_id": self.campaign_id,
+            "strategy": strategy.to_mapping(),
+            "dataset_id": experiment.dataset_id,
+            "seed": experiment.seed,
+            "backend": experiment.backend,
+            "changes": list(experiment.changes),
+            "surrogates": surrogates,
+            "compatibility": self.compatibility,
+            "campaign_id": self.campaign_id,
             **(extra or {}),
         }
         operation_id = self.ledger.create_operation(
             NewOperation(
-                operation_type="training", request=request, strategy_name=strategy.name,
-                symbol=strategy.symbol, timeframe=strategy.timeframe, parent_operation_id=parent,
-                retry_of=retry_of, attempt=attempt, owner=self.executor.owner,
+                operation_type="training",
+                request=request,
+                strategy_name=strategy.name,
+                symbol=strategy.symbol,
+                timeframe=strategy.timeframe,
+                parent_operation_id=parent,
+                retry_of=retry_of,
+                attempt=attempt,
+                owner=self.executor.owner,
             )
         )
         self.update_tracker()
@@ -175,7 +196,9 @@ class OperationService:
         if finished is not None:
             self._finished[operation_id] = finished
         payload = {
-            **row["request"], "operation_id": operation_id, "run_id": row["run_id"],
+            **row["request"],
+            "operation_id": operation_id,
+            "run_id": row["run_id"],
             "trials": self.ledger.count_trials(row["request"]["dataset_id"]) + 1,
         }
         self.executor.submit(operation_id, "training", payload, self._on_done)
@@ -186,19 +209,24 @@ class OperationService:
         row = self.ledger.operation(operation_id)
         if outcome == "done":
             self.ledger.record_run(
-                from_mapping(RunRecord, value["record"]), operation_id=operation_id,
-                campaign_id=row["request"].get("campaign_id"), design_id=value["design_id"],
+                from_mapping(RunRecord, value["record"]),
+                operation_id=operation_id,
+                campaign_id=row["request"].get("campaign_id"),
+                design_id=value["design_id"],
             )
             if value["verdict"] is not None:
                 self.ledger.set_verdict(row["run_id"], value["verdict"])
             self.ledger.transition(
-                operation_id, "completed", result_summary=value["result_summary"],
+                operation_id,
+                "completed",
+                result_summary=value["result_summary"],
                 warnings=[*(row["warnings"] or []), *value["warnings"]],
             )
         elif row["status"] in ACTIVE:
             to = "cancelled" if outcome == "cancelled" else "failed"
             self.ledger.transition(
-                operation_id, to,
+                operation_id,
+                to,
                 error_message=value.get("text") or value.get("message"),
                 error_code=value.get("code"),
                 failure_class="cancelled" if to == "cancelled" else value.get("failure_class"),
@@ -216,19 +244,30 @@ class OperationService:
         row = self.ledger.operation(operation_id)
         experiment = experiment_of(row["request"])
         record = record_of(
-            experiment, run_id=row["run_id"], status=status, started_at=row["started_at"],
-            finished_at=row["completed_at"], error=row["error_message"],
-            error_code=row["error_code"], error_class=row["failure_class"],
+            experiment,
+            run_id=row["run_id"],
+            status=status,
+            started_at=row["started_at"],
+            finished_at=row["completed_at"],
+            error=row["error_message"],
+            error_code=row["error_code"],
+            error_class=row["failure_class"],
         )
         self.ledger.record_run(
-            record, operation_id=operation_id, campaign_id=row["request"].get("campaign_id"),
+            record,
+            operation_id=operation_id,
+            campaign_id=row["request"].get("campaign_id"),
             design_id=experiment.design_id,
         )
 
     # -- steer --------------------------------------------------------------------------------
 
     def cancel(
-        self, operation_id: str, *, reason: str = "requested", force: bool = False,
+        self,
+        operation_id: str,
+        *,
+        reason: str = "requested",
+        force: bool = False,
         wait_seconds: float = 10.0,
     ) -> dict[str, Any]:
         """Stop an operation and its children; cooperative unless `force`.
@@ -241,7 +280,10 @@ class OperationService:
         if row["status"] in FINAL:
             raise RequestError(
                 f"the operation is {row['status']}; only one that has not finished can be "
-                "cancelled.", code="OPERATION-Finished", field="status", value=row["status"],
+                "cancelled.",
+                code="OPERATION-Finished",
+                field="status",
+                value=row["status"],
             )
         children, _ = self.ledger.list_operations(parent=operation_id, statuses=ACTIVE)
         for each in (row, *children):
@@ -249,8 +291,10 @@ class OperationService:
         self._wait_final(operation_id, wait_seconds)
         now = self.ledger.operation(operation_id)
         return {
-            "operation_id": operation_id, "status": now["status"],
-            "cancelled_at": now["completed_at"], "cancellation_reason": reason,
+            "operation_id": operation_id,
+            "status": now["status"],
+            "cancelled_at": now["completed_at"],
+            "cancellation_reason": reason,
             "task_cancelled": now["status"] == "cancelled",
             "children_cancelled": len(children),
         }
@@ -258,8 +302,11 @@ class OperationService:
     def _cancel_one(self, row: dict[str, Any], reason: str, *, force: bool) -> None:
         operation_id = row["operation_id"]
         waiting = self.ledger.transition(
-            operation_id, "cancelled", only_from=("pending", "resuming"),
-            error_message=f"cancelled: {reason}", failure_class="cancelled",
+            operation_id,
+            "cancelled",
+            only_from=("pending", "resuming"),
+            error_message=f"cancelled: {reason}",
+            failure_class="cancelled",
         )
         if waiting:
             self.update_tracker()
@@ -286,13 +333,17 @@ class OperationService:
         if row["status"] != "failed":
             raise RequestError(
                 f"only a failed operation can be retried; this one is {row['status']}.",
-                code="OPERATION-WrongState", field="status", value=row["status"],
+                code="OPERATION-WrongState",
+                field="status",
+                value=row["status"],
             )
         from marketlab.campaigns._experiment import experiment_of
 
         new_id = self.create(
-            experiment_of(row["request"]), retry_of=operation_id,
-            surrogates=row["request"]["surrogates"], attempt=row["attempt"] + 1,
+            experiment_of(row["request"]),
+            retry_of=operation_id,
+            surrogates=row["request"]["surrogates"],
+            attempt=row["attempt"] + 1,
         )
         self.queue(new_id)
         return self.ledger.operation(new_id)
@@ -309,26 +360,30 @@ class OperationService:
         if row["status"] not in ("cancelled", "failed"):
             raise ConflictError(
                 f"only a cancelled or failed operation can be resumed; this one is "
-                f"{row['status']}.", code="OPERATION-WrongState", field="status",
+                f"{row['status']}.",
+                code="OPERATION-WrongState",
+                field="status",
                 value=row["status"],
             )
         folder = self.workspace.checkpoint(row["run_id"])
         if not folder.is_dir():
             raise NotFoundError(
-                f"the operation {operation_id} has no checkpoint.", code="CHECKPOINT-NotFound",
+                f"the operation {operation_id} has no checkpoint.",
+                code="CHECKPOINT-NotFound",
                 suggestion="Retry it from the beginning.",
             )
         if not self.executor.alive:
             raise TransientError("no worker process is free.", code="SYSTEM-NoWorker")
-        checkpoint = load_checkpoint(folder)
+        checkpoint = checkpoint_facts(folder)
         self.ledger.require_transition(operation_id, "resuming")
         self.queue(operation_id, finished)
         self.update_tracker()
         return {
             **self.ledger.operation(operation_id),
             "resumed_from": {
-                "checkpoint_type": checkpoint.kind, "created_at": checkpoint.created_at,
-                "epoch": checkpoint.state.epoch,
+                "checkpoint_type": checkpoint["kind"],
+                "created_at": checkpoint["saved_at"],
+                "epoch": checkpoint["epoch"],
             },
         }
 
@@ -340,7 +395,9 @@ class OperationService:
             if row["owner"] == self.executor.owner or owner_is_alive(self.workspace, row["owner"]):
                 continue
             changed = self.ledger.transition(
-                row["operation_id"], "failed", failure_class="transient",
+                row["operation_id"],
+                "failed",
+                failure_class="transient",
                 error_code="SYSTEM-ProcessDied",
                 error_message="the process that ran this operation ended; resume or retry it",
             )
@@ -374,5 +431,3 @@ def _override_one(
     data["list"] = [wanted]
     if block == "timeframes":
         data["base_timeframe"] = wanted
-
-

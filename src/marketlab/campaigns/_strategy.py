@@ -26,6 +26,7 @@ from marketlab.core import (
 from marketlab.data import parse_timeframe
 from marketlab.evaluation import RatioSplit
 from marketlab.features import FeatureSetConfig, Issue, feature_issues
+from marketlab.features._issues import Category
 from marketlab.labels import LabelConfig
 from marketlab.models import MLPConfig
 from marketlab.training import EarlyStoppingConfig, TrainerConfig
@@ -178,13 +179,16 @@ class TrainingConfig(FrozenConfig):
         for key in value:
             if key not in known:
                 raise ConfigError(
-                    f"unknown split key {key!r}.", code="CONFIG-DataSplit", field=key,
+                    f"unknown split key {key!r}.",
+                    code="CONFIG-DataSplit",
+                    field=key,
                     suggestion=f"The keys are {', '.join(known)}.",
                 )
         if set(value) != set(known):
             missing = [k for k in known if k not in value]
             raise ConfigError(
-                f"the split lacks {', '.join(missing)}.", code="CONFIG-DataSplit",
+                f"the split lacks {', '.join(missing)}.",
+                code="CONFIG-DataSplit",
                 suggestion="Give train, validation and test; they must sum to 1.",
             )
         total = sum(Fraction(str(v)) for v in value.values())
@@ -198,7 +202,10 @@ class TrainingConfig(FrozenConfig):
 
     def split(self) -> RatioSplit:
         """Return the splitter."""
-        return RatioSplit(**self.data_split)
+        ratios = self.data_split
+        return RatioSplit(
+            train=ratios["train"], validation=ratios["validation"], test=ratios["test"]
+        )
 
     def trainer(self) -> TrainerConfig:
         """Return what the trainer needs to know."""
@@ -276,7 +283,8 @@ def parse_strategy(mapping: dict[str, Any], *, source: str) -> StrategyConfig:
     if isinstance(mapping.get("indicators"), list) or "nn_inputs" not in mapping:
         raise ConfigError(
             f"{source} is in the older list form (indicators as a list, or no nn_inputs).",
-            code="STRATEGY-ListForm", field="indicators",
+            code="STRATEGY-ListForm",
+            field="indicators",
             suggestion="Convert it with `marketlab import-strategy FILE`.",
         )
     migrated = migrate_mapping(mapping, {}, current=SCHEMA_VERSION, source=source)
@@ -302,13 +310,16 @@ def strategy_issues(
     issues = list(feature_issues(strategy.feature_config(), has_volume=has_volume))
     if strategy.training.allow_constant_features:
         issues = [
-            replace(i, severity="warning") if i.code == "DATA-NoVolume" else i
-            for i in issues
+            replace(i, severity="warning") if i.code == "DATA-NoVolume" else i for i in issues
         ]
     return strategy, issues
 
 
-_CATEGORIES = ("indicators", "fuzzy_sets", "nn_inputs")
+_CATEGORIES: dict[str, Category] = {
+    "indicators": "indicators",
+    "fuzzy_sets": "fuzzy_sets",
+    "nn_inputs": "nn_inputs",
+}
 
 
 def _as_issue(item: Any) -> Issue:
@@ -323,7 +334,7 @@ def _as_issue(item: Any) -> Issue:
         text = f"{field}: {text}"
     return Issue(
         severity="error",
-        category=item.get("category") or (head if head in _CATEGORIES else "structure"),
+        category=item.get("category") or _CATEGORIES.get(head, "structure"),
         code=item.get("code") or "STRATEGY-ValidationFailed",
         message=text,
         field=field,

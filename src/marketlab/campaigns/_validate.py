@@ -20,8 +20,12 @@ def validate_strategy_file(workspace: Workspace, name: str) -> dict[str, Any]:
         mapping = load_yaml_file(path)
     except ConfigError as error:
         issues = [
-            {"severity": "error", "category": "structure", "message": str(error),
-             "details": error.details}
+            {
+                "severity": "error",
+                "category": "structure",
+                "message": str(error),
+                "details": error.details,
+            }
         ]
         return _answer(path.stem, issues)
     _, found = strategy_issues(
@@ -34,7 +38,10 @@ def _answer(name: str, issues: list[dict[str, Any]]) -> dict[str, Any]:
     errors = sum(item["severity"] == "error" for item in issues)
     valid = errors == 0
     return {
-        "success": True, "valid": valid, "strategy_name": name, "issues": issues,
+        "success": True,
+        "valid": valid,
+        "strategy_name": name,
+        "issues": issues,
         "available_indicators": INDICATORS.names(),
         "message": "the strategy is valid" if valid else f"the strategy has {errors} error(s)",
     }
@@ -55,6 +62,8 @@ def strategy_features(workspace: Workspace, name: str) -> dict[str, Any]:
     strategy = load_strategy(workspace.strategy_path(name))
     columns = FeatureSet(strategy.feature_config()).columns
     return {
-        "success": True, "strategy_name": strategy.name, "features": columns,
+        "success": True,
+        "strategy_name": strategy.name,
+        "features": columns,
         "count": len(columns),
     }

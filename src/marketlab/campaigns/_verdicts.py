@@ -54,10 +54,15 @@ def null_summary(rows: dict[str, list[float | None]], names: list[str]) -> dict[
         return [finite_or_none(v) for v in values]
 
     return {
-        "n_surrogates": len(null), "statistic": STATISTIC, "names": names,
-        "observed": plain(observed), "null": [plain(row) for row in null],
-        "p_adjusted": plain(result.p_adjusted), "p_single": plain(result.p_single),
-        "standardised": plain(result.standardised), "max_null": plain(best[1:]),
+        "n_surrogates": len(null),
+        "statistic": STATISTIC,
+        "names": names,
+        "observed": plain(observed),
+        "null": [plain(row) for row in null],
+        "p_adjusted": plain(result.p_adjusted),
+        "p_single": plain(result.p_single),
+        "standardised": plain(result.standardised),
+        "max_null": plain(best[1:]),
         "monte_carlo_error": plain(result.monte_carlo_error),
     }
 

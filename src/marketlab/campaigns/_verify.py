@@ -364,16 +364,31 @@ def _five_checks(
     shown = ", ".join(f"{value:.4f}" for _, value in last[:5] if value is not None) or "none"
     tracked = _tracker_check(workspace, results)
     return (
-        Check("1", "Enough operations completed, and the tracker says the same?",
-              done >= need and tracked[0], (f"{done} of {n}, {need} needed", tracked[1])),
+        Check(
+            "1",
+            "Enough operations completed, and the tracker says the same?",
+            done >= need and tracked[0],
+            (f"{done} of {n}, {need} needed", tracked[1]),
+        ),
         Check("2", "Enough run directories?", present >= need, (f"{present}, {need} needed",)),
-        Check("3", "Enough directories with metrics.csv and detailed_metrics.json?",
-              both >= need, (f"{both}, {need} needed",)),
-        Check("4", "Few failures, without a common pattern?",
-              len(failed) <= n - need and not shared,
-              (f"{len(failed)} failed, at most {n - need} allowed", codes)),
-        Check("5", "Last validation accuracies in 0 to 1, no NaN?", bool(last) and not wrong,
-              (f"{len(last)} files read, {len(wrong)} wrong", f"the first five: {shown}")),
+        Check(
+            "3",
+            "Enough directories with metrics.csv and detailed_metrics.json?",
+            both >= need,
+            (f"{both}, {need} needed",),
+        ),
+        Check(
+            "4",
+            "Few failures, without a common pattern?",
+            len(failed) <= n - need and not shared,
+            (f"{len(failed)} failed, at most {n - need} allowed", codes),
+        ),
+        Check(
+            "5",
+            "Last validation accuracies in 0 to 1, no NaN?",
+            bool(last) and not wrong,
+            (f"{len(last)} files read, {len(wrong)} wrong", f"the first five: {shown}"),
+        ),
     )
 
 
@@ -418,9 +433,15 @@ def campaign_answers(results: CampaignResults, report: VerifyReport | None) -> t
     rest = ", ".join(f"{count} {status}" for status, count in others.items()) or "none"
     percent = 100 * done / n if n else 0.0
     return (
-        Check("Q3.1", "Did all strategies complete training?", done >= need,
-              (f"{done} of {n} completed ({percent:.1f} %); {need} needed (above 90 %)",
-               f"others: {rest}")),
+        Check(
+            "Q3.1",
+            "Did all strategies complete training?",
+            done >= need,
+            (
+                f"{done} of {n} completed ({percent:.1f} %); {need} needed (above 90 %)",
+                f"others: {rest}",
+            ),
+        ),
         _files_answer(results, report),
         _pattern_answer(results, allowed=n - need),
         _quality_answer(report),

@@ -6,7 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from marketlab.core import ConfigError, NotFoundError, atomic_write, check_name, did_you_mean, inside
+from marketlab.core import (
+    ConfigError,
+    NotFoundError,
+    atomic_write,
+    check_name,
+    did_you_mean,
+    inside,
+)
 from marketlab.data import Catalog
 from marketlab.store import Store, migrate
 
@@ -43,7 +50,8 @@ class Workspace:
         """Make the folders and the ledger if they are not there; existing files stay."""
         if self.root.exists() and not self.root.is_dir():
             raise ConfigError(
-                f"{self.root} is a file; a workspace is a folder.", field="workspace",
+                f"{self.root} is a file; a workspace is a folder.",
+                field="workspace",
                 suggestion="Give another path with --workspace.",
             )
         for folder in FOLDERS:
@@ -119,7 +127,9 @@ class Workspace:
                 return base / run_id
         known = [p.name for p in self.runs.iterdir()] if self.runs.is_dir() else []
         raise NotFoundError(
-            f"there is no run {run_id!r}.", code="RUN-NotFound", field="run_id",
+            f"there is no run {run_id!r}.",
+            code="RUN-NotFound",
+            field="run_id",
             suggestion=did_you_mean(run_id, known),
         )
 
@@ -140,6 +150,8 @@ class Workspace:
             return aliases[alias]
         raise NotFoundError(
             f"there is no strategy file for {name!r} in {self.strategies}.",
-            code="STRATEGY-NotFound", field="strategy_name", value=name,
+            code="STRATEGY-NotFound",
+            field="strategy_name",
+            value=name,
             suggestion=did_you_mean(name, files),
         )

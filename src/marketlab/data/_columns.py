@@ -105,8 +105,8 @@ def nanoseconds(series: Any) -> Any:
     if bad.any():
         row = int(bad.arg_true()[0])
         raise DataError(
-            f"{int(bad.sum())} time(s) lie outside the years 1700 to 2200, first {series[row]} at "
-            f"row {row}.",
+            f"{int(bad.sum())} time(s) lie outside the years 1700 to 2200, first in the year "
+            f"{year[row]} at row {row}.",
             code="DATA-TimeOutOfRange",
             field="time",
         )

@@ -43,6 +43,7 @@ from marketlab.evaluation._verdict import (
     JudgeInput,
     NullEvidence,
     Verdict,
+    null_evidence,
 )
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "majority_baseline",
     "max_statistic_p_values",
     "minimum_detectable_skill",
+    "null_evidence",
     "own_majority",
     "persistence_accuracy",
     "sample_log_loss",

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from marketlab.core import DataError, FloatArray, IntArray, check_same_length, seed_streams
-from marketlab.kernels._jit import jit, register_warmup
+from marketlab.kernels import jit, register_warmup
 
 
 def draw_signs(n_bars: int, seed: int, *path: str | int) -> IntArray:

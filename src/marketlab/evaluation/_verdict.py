@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from marketlab.core import FloatArray, FrozenConfig, IntArray
+from marketlab.core import FloatArray, FrozenConfig, IntArray, finite_or_none
 from marketlab.evaluation._baselines import OwnMajority
 from marketlab.evaluation._bootstrap import Interval
+from marketlab.evaluation._max_statistic import MaxStatisticResult
 from marketlab.evaluation._scores import Scores
 
 Outcome = Literal["learned", "no evidence", "worse than baseline", "insufficient data"]
@@ -38,6 +39,21 @@ class NullEvidence(FrozenConfig):
     family_size: int
     same_procedure: bool
     description: str = ""
+
+
+def null_evidence(
+    result: MaxStatisticResult, position: int, *, same_procedure: bool, description: str = ""
+) -> NullEvidence:
+    """Return the evidence on the strategy at `position` of the family, NaN as None."""
+    return NullEvidence(
+        p_adjusted=finite_or_none(result.p_adjusted[position]),
+        p_single=finite_or_none(result.p_single[position]),
+        monte_carlo_error=finite_or_none(result.monte_carlo_error[position]),
+        n_surrogates=int(result.n_surrogates[position]),
+        family_size=result.n_family,
+        same_procedure=same_procedure,
+        description=description,
+    )
 
 
 class BaselineScores(FrozenConfig):

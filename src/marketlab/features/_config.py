@@ -81,6 +81,27 @@ class FeatureSetConfig(FrozenConfig):
     nn_inputs: tuple[InputSpec, ...]
     lookback_periods: int = 0
 
+    @model_validator(mode="after")
+    def _linked(self) -> Self:
+        known = {
+            spec.id if spec.definition.is_single else f"{spec.id}.{output}"
+            for spec in self.indicators
+            for output in spec.definition.output_names
+        }
+        read = {spec.reference for spec in self.fuzzy_sets}
+        read |= {i.raw_indicator for i in self.nn_inputs if i.raw_indicator is not None}
+        sets = {i.fuzzy_set for i in self.nn_inputs if i.fuzzy_set is not None}
+        absent = sorted(read - known) + sorted(sets - {spec.id for spec in self.fuzzy_sets})
+        if absent or not self.nn_inputs:
+            what = f"{absent[0]!r} is read and not declared" if absent else "no input is declared"
+            raise ConfigError(
+                f"the feature configuration is not complete: {what}.",
+                code="STRATEGY-ValidationFailed",
+                field="nn_inputs",
+                suggestion="Build it with FeatureSetConfig.parse, which says where.",
+            )
+        return self
+
     @classmethod
     def parse(
         cls,

@@ -80,7 +80,7 @@ class Graph:
         """For each node the number of its block buffer, and how many buffers there are.
 
         A buffer is used again once the last reader of its node is done. Outputs and constants
-        keep theirs.
+        keep theirs. Sources are filled before any kernel runs, so they get fresh ones.
         """
         last_use = list(range(len(self.nodes)))
         for i, inputs in enumerate(self.input_positions):
@@ -92,7 +92,7 @@ class Graph:
         count = 0
         for i, node in enumerate(self.nodes):
             # Taken before the inputs are freed: a kernel never writes onto what it reads.
-            if free and node.operation != "const":
+            if free and node.operation not in ("source", "const"):
                 assigned.append(free.pop())
             else:
                 assigned.append(count)

@@ -251,7 +251,8 @@ class _Parser:
             for key in unknown:
                 hint = did_you_mean(key, ("type", "parameters"))
                 self._error("fuzzy_sets", f"{path}.{key}", f"unknown key {key!r}. {hint}")
-            for key in absent:
+            # A misspelt key is one mistake, not two.
+            for key in absent if not unknown else ():
                 self._error("fuzzy_sets", f"{path}.{key}", "this required field is missing.")
             if unknown or absent:
                 return None

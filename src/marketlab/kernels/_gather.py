@@ -34,4 +34,8 @@ def gather_rows(
 @register_warmup("row gathering")
 def _warm() -> None:
     zero = np.zeros(1, dtype=np.int64)
-    gather_rows(np.ones((1, 2)), zero, zero, zero, np.empty((1, 1), dtype=np.float32))
+    columns = np.ones((1, 2))
+    out = np.empty((1, 1), dtype=np.float32)
+    gather_rows(columns, zero, zero, zero, out)
+    columns.flags.writeable = False  # as memory-mapped and shared matrices are
+    gather_rows(columns, zero, zero, zero, out)

@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from marketlab.kernels._jit import jit
+from marketlab.kernels import jit
 
 LANES = 8
 """Rows of weights and activations are padded with zeros to a multiple of this."""

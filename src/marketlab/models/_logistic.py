@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from marketlab.core import DataError, FloatArray, FrozenConfig, IntArray
-from marketlab.kernels._jit import jit, register_warmup
+from marketlab.kernels import jit, register_warmup
 from marketlab.models._base import MODELS, Arrays, ModelDefinition, checked_rows, checked_targets
 from marketlab.models._mlp import N_CLASSES
 
@@ -166,9 +166,7 @@ class _Newton:
         return flat
 
 
-def _build(
-    config: LogisticConfig, x: NDArray[Any], y: IntArray, _seed: int
-) -> LogisticForecaster:
+def _build(config: LogisticConfig, x: NDArray[Any], y: IntArray, _seed: int) -> LogisticForecaster:
     return LogisticForecaster(fit_logistic(x, y, config, n_classes=N_CLASSES))
 
 

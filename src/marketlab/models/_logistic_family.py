@@ -2,7 +2,7 @@
 
 One fit minimises  sum of cross entropies + l2/2 * |coefficients|²  as in
 `marketlab.models.fit_logistic`, for two classes. Newton's method, but the second derivative is
-computed anew only when the gradient fell by less than a factor of ten (a modified Newton or chord
+computed anew only when the gradient fell by less than a factor of five (a modified Newton or chord
 method; Ortega and Rheinboldt 1970, section 7.1); the first one needs no weights, because all
 probabilities start equal. The gradient is always exact, so the optimum is the same.
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from marketlab.core import DataError, FloatArray, IntArray, check_at_least
 
-_REFRESH_ABOVE = 0.35
+_REFRESH_ABOVE = 0.2
 _BLOCK = 4_096  # rows weighted at a time: new memory costs more than the products
 
 
@@ -45,7 +45,9 @@ class BinaryLogisticFit:
     def log_odds(self, x_NF: NDArray[Any]) -> NDArray[Any]:
         """Return the log odds of class 1 for rows of shape (n, F), in the precision of `x`."""
         kind = x_NF.dtype.type
-        return x_NF @ self.coefficients[1:].astype(kind) + kind(self.coefficients[0])
+        out: NDArray[Any] = x_NF @ self.coefficients[1:].astype(kind)
+        out += kind(self.coefficients[0])
+        return out
 
 
 @dataclass(frozen=True)

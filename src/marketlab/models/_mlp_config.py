@@ -1,6 +1,7 @@
 """What a multi-layer perceptron is: its configuration, its size, its first weights."""
 
 import math
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from marketlab.core import DataError, FloatArray, FrozenConfig, check_at_least
-from marketlab.kernels._random import fill_uniform
+from marketlab.kernels import fill_uniform
 from marketlab.models._dense import LANES
 
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid"]
@@ -47,7 +48,7 @@ def layer_sizes(config: MLPConfig, n_inputs: int, n_classes: int) -> tuple[int, 
 def count_parameters(config: MLPConfig, n_inputs: int, n_classes: int = 3) -> int:
     """Return the number of weights and biases (64 F + 2,243 for F inputs, [64, 32], 3 classes)."""
     sizes = layer_sizes(config, n_inputs, n_classes)
-    return sum((a + 1) * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+    return sum((a + 1) * b for a, b in pairwise(sizes))
 
 
 def initial_weights(
@@ -64,7 +65,7 @@ def initial_weights(
     fill_uniform(np.uint64(key), np.uint64(0), draws)
     weights: Weights = {}
     position = 0
-    for layer, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         bound = 1.0 / math.sqrt(fan_in)
         for name, shape in (("weight", (fan_out, fan_in)), ("bias", (fan_out,))):
             size = math.prod(shape)
@@ -109,7 +110,7 @@ def padded(units: int) -> int:
 
 def flat_size(sizes: tuple[int, ...]) -> int:
     """Return the length of the flat parameter vector of `pack`."""
-    return sum((a + 1) * padded(b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+    return sum((a + 1) * padded(b) for a, b in pairwise(sizes))
 
 
 def pack(weights: Weights, dtype: str) -> NDArray[Any]:
@@ -133,7 +134,7 @@ def unpack(flat: NDArray[Any], sizes: tuple[int, ...]) -> Weights:
 def _views(flat: NDArray[Any], sizes: tuple[int, ...]) -> list[tuple[str, NDArray[Any]]]:
     views: list[tuple[str, NDArray[Any]]] = []
     position = 0
-    for layer, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         width = padded(fan_out)
         weight = flat[position : position + fan_in * width].reshape(fan_in, width)
         position += fan_in * width

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketlab.core import FloatArray, IntArray
-from marketlab.kernels._jit import jit, register_warmup
+from marketlab.kernels import jit, register_warmup
 from marketlab.models._dense import LANES, add_product
 
 RELU, LEAKY_RELU, TANH, SIGMOID = range(4)
@@ -22,7 +22,7 @@ _CHUNK = 64
 def affine(
     a_BK: NDArray[Any],
     flat: NDArray[Any],
-    offset: int,
+    offset: int | np.int64,
     fan_in: int,
     out_BW: NDArray[Any],
     width: int,

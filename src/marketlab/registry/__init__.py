@@ -12,8 +12,9 @@ from marketlab.registry._gates import (
     Stage,
     evaluate_gates,
 )
+from marketlab.registry._history import Promotion
 from marketlab.registry._promoted import PromotedModel, assemble_model, load_promoted
-from marketlab.registry._registry import CardEntry, ModelRegistry, Promotion
+from marketlab.registry._registry import CardEntry, ModelRegistry
 
 __all__ = [
     "DEFAULT_GATES",

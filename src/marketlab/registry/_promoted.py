@@ -12,7 +12,8 @@ from marketlab.core import Float32Array, FloatArray, IntegrityError
 from marketlab.features import FeatureSet, FeatureSetConfig, Standardizer
 from marketlab.models import MODELS, Forecaster
 from marketlab.registry._card import ModelCard, Weights
-from marketlab.registry._registry import ModelRegistry, Promotion
+from marketlab.registry._history import Promotion
+from marketlab.registry._registry import ModelRegistry
 
 
 @dataclass(frozen=True)

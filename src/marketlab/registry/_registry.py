@@ -13,7 +13,6 @@ from marketlab.core import (
     Clock,
     ConflictError,
     FileLock,
-    FrozenConfig,
     IntegrityError,
     MarketLabError,
     NotFoundError,
@@ -37,46 +36,14 @@ from marketlab.registry._card import (
     write_card,
 )
 from marketlab.registry._gates import STAGES, GateReport, evaluate_gates
-
-
-class Promotion(FrozenConfig):
-    """One change of what serves under a name.
-
-    `override` is the reason somebody gave for promoting against `failing_gates`; both stay with
-    the card on every later line and output. `reason` is that of a rollback.
-    """
-
-    sequence: int
-    at: str
-    action: Literal["promote", "rollback"]
-    name: str
-    card_id: str
-    previous_card_id: str | None
-    stage: Literal["dry_run"]
-    is_synthetic: bool
-    folder_sha256: str
-    failing_gates: tuple[str, ...]
-    override: str | None
-    reason: str | None
-
-    @property
-    def sentence(self) -> str:
-        """What happened, in one or two sentences, the override included."""
-        verb = "serves" if self.action == "promote" else "serves again"
-        text = f"{self.card_id} {verb} {self.name!r} in dry run."
-        if self.is_synthetic:
-            text += " It was trained on SYNTHETIC data."
-        if self.override is not None:
-            failing = ", ".join(self.failing_gates)
-            text += f" OVERRIDDEN against {failing}: {self.override}"
-        return text
-
-
-class RegistryFile(FrozenConfig):
-    """Content of `models/registry.json`."""
-
-    schema_version: Literal[1] = 1
-    promotions: tuple[Promotion, ...]
+from marketlab.registry._history import (
+    Promotion,
+    RegistryFile,
+    corrupt,
+    link_target,
+    serving_in,
+    stack_of,
+)
 
 
 @dataclass(frozen=True)
@@ -185,7 +152,7 @@ class ModelRegistry:
         reason = _override(card_id, report, override)
         with self._lock():
             history = self._read()
-            serving = _serving(history, card.name)
+            serving = serving_in(history, card.name)
             if serving is not None and serving.card_id == card_id:
                 point_link(self._ready_link(card.name), folder)
                 return serving
@@ -218,7 +185,7 @@ class ModelRegistry:
         with self._lock():
             history = self._read()
             present = self._served(name, history)
-            stack = _stack(history, name)
+            stack = stack_of(history, name)
             if len(stack) < 2:
                 raise ConflictError(
                     f"nothing served {name!r} before {present.card_id}.",
@@ -254,7 +221,7 @@ class ModelRegistry:
         """
         served = self._served(name)
         folder = self._existing(served.card_id)
-        if _link_target(self.link(name)) != folder.resolve():
+        if link_target(self.link(name)) != folder.resolve():
             raise IntegrityError(
                 f"the link {self.link(name)} does not point to {served.card_id}, which the "
                 f"registry says serves {name!r}.",
@@ -279,7 +246,7 @@ class ModelRegistry:
         if not self.path.exists():
             promoted = self._models / "promoted"
             if promoted.is_dir() and any(promoted.iterdir()):
-                raise _corrupt(self.path, "it is missing although models are promoted")
+                raise corrupt(self.path, "it is missing although models are promoted")
             return RegistryFile(promotions=())
         try:
             stored = read_json(self.path)
@@ -287,11 +254,11 @@ class ModelRegistry:
             facts = stored if isinstance(stored, dict) else {"no mapping": stored}
             return RegistryFile.from_mapping(facts, source=self.path.name)
         except MarketLabError as error:
-            raise _corrupt(self.path, str(error)) from error
+            raise corrupt(self.path, str(error)) from error
 
     def _served(self, name: str, history: RegistryFile | None = None) -> Promotion:
         file = history or self._read()
-        served = _serving(file, check_name(name))
+        served = serving_in(file, check_name(name))
         if served is None:
             raise NotFoundError(
                 f"nothing is promoted under {name!r}.",
@@ -325,22 +292,6 @@ class ModelRegistry:
         return FileLock(self._models / ".registry.lock")
 
 
-def _stack(history: RegistryFile, name: str) -> tuple[Promotion, ...]:
-    """Return the promotions that still stand under `name`: a rollback takes the last one off."""
-    stack: list[Promotion] = []
-    for promotion in history.promotions:
-        if promotion.name == name and promotion.action == "promote":
-            stack.append(promotion)
-        elif promotion.name == name:
-            stack[-2:] = [promotion]
-    return tuple(stack)
-
-
-def _serving(history: RegistryFile, name: str) -> Promotion | None:
-    stack = _stack(history, name)
-    return stack[-1] if stack else None
-
-
 def _override(card_id: str, report: GateReport, override: str | None) -> str | None:
     """Return the reason to record: None where all gates pass."""
     if report.passed:
@@ -358,21 +309,4 @@ def _override(card_id: str, report: GateReport, override: str | None) -> str | N
             "reason is recorded and shown in every output."
         ),
         details={"gates": report.to_mapping()},
-    )
-
-
-def _link_target(link: Path) -> Path | None:
-    if link.is_symlink():
-        return link.resolve()
-    return Path(link.read_text(encoding="utf-8")).resolve() if link.is_file() else None
-
-
-def _corrupt(path: Path, why: str) -> IntegrityError:
-    return IntegrityError(
-        f"{path} cannot be trusted: {why}",
-        code="REGISTRY-Corrupt",
-        suggestion=(
-            "Restore it from a backup. Or move it and the folder models/promoted away and promote "
-            "again: the cards in models/cards are unharmed, the history is lost."
-        ),
     )

@@ -5,7 +5,8 @@ from marketlab.runtime._feed import Bar, Feed, ReplayFeed, replay_start
 from marketlab.runtime._journal import Journal, JournalWriter, MemoryJournal, read_journal
 from marketlab.runtime._notifier import JournalNotifier, Notifier
 from marketlab.runtime._proof import Difference, ReplayProof, prove_replay
-from marketlab.runtime._session import DryRunSession, Recorder, SessionConfig, SessionReport
+from marketlab.runtime._session import DryRunSession
+from marketlab.runtime._session_parts import Recorder, SessionConfig, SessionReport
 from marketlab.runtime._state import TRANSITIONS, SessionState
 
 __all__ = [

@@ -21,7 +21,8 @@ from marketlab.registry import PromotedModel
 from marketlab.runtime._controls import KillSwitch, RiskGate
 from marketlab.runtime._feed import ReplayFeed
 from marketlab.runtime._journal import JournalWriter, MemoryJournal
-from marketlab.runtime._session import DryRunSession, Recorder, SessionConfig
+from marketlab.runtime._session import DryRunSession
+from marketlab.runtime._session_parts import Recorder, SessionConfig
 
 PARTS = ("features", "probabilities", "signals", "account")
 
@@ -44,12 +45,14 @@ class ReplayProof(FrozenConfig):
 
     `equal` tells for features, probabilities, signals and account whether every bit agrees, and
     `batch_sha256` and `stream_sha256` hold the hash of each side. `n_signals` counts BUY and
-    SELL. `final_equity` is that of the session.
+    SELL. `final_equity` is that of the session, `override` the reason for which the model serves
+    against its gates, if it does.
     """
 
     card_id: str
     dataset_id: str
     is_synthetic: bool
+    override: str | None
     n_warm_up_bars: int
     n_bars: int
     n_forecasts: int
@@ -69,16 +72,18 @@ class ReplayProof(FrozenConfig):
     def sentence(self) -> str:
         """The finding in one sentence."""
         kind = " SYNTHETIC" if self.is_synthetic else ""
+        against = f" Promoted by OVERRIDE: {self.override}" if self.override else ""
         if self.first_difference is None:
             return (
                 f"{self.card_id}: over {self.n_bars}{kind} bars with {self.n_signals} signals, "
                 "features, probabilities, signals and account of the bar-by-bar session equal "
-                "those of the batch to the last bit."
+                "those of the batch to the last bit." + against
             )
         at = self.first_difference
         return (
             f"{self.card_id}: the session differs from the batch, first in {at.part} "
             f"({at.column}) at the bar of {at.time}: batch {at.batch}, session {at.stream}."
+            + against
         )
 
 
@@ -110,6 +115,7 @@ def prove_replay(
         card_id=model.card.card_id,
         dataset_id=bars.dataset_id,
         is_synthetic=model.card.is_synthetic or bars.is_synthetic,
+        override=None if model.promotion is None else model.promotion.override,
         n_warm_up_bars=facts["n_warm_up_bars"],
         n_bars=len(signals),
         n_forecasts=int((~np.isnan(batch["probabilities"][:, 0])).sum()),

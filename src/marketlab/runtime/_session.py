@@ -8,21 +8,16 @@ No code here can place an order.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from marketlab.backtest import (
     CLASS_NAMES,
     HOLD,
     Account,
     AccountRow,
-    BacktestReport,
     Column,
-    CostModel,
     DecisionStream,
     Permission,
     RiskEvent,
@@ -32,9 +27,7 @@ from marketlab.core import (
     Clock,
     ConfigError,
     ConflictError,
-    DataError,
     FloatArray,
-    FrozenConfig,
     code_version,
     iso,
 )
@@ -43,37 +36,16 @@ from marketlab.runtime._controls import KillSwitch, RiskGate
 from marketlab.runtime._feed import Bar, Feed
 from marketlab.runtime._journal import JournalWriter
 from marketlab.runtime._notifier import JournalNotifier, Notifier
+from marketlab.runtime._session_parts import (
+    Recorder,
+    SessionConfig,
+    SessionReport,
+    bar_facts,
+    bar_time,
+    check_bar,
+    check_fit,
+)
 from marketlab.runtime._state import SessionState, moved
-
-
-class SessionConfig(FrozenConfig):
-    """The simulated account of a dry run. Limits belong to the risk gate."""
-
-    costs: CostModel
-    initial_equity: float = Field(default=10_000.0, gt=0.0)
-
-
-@dataclass
-class Recorder:
-    """Keeps what a session computed at each live bar, for proofs; grows with every bar."""
-
-    features: list[FloatArray] = field(default_factory=list)
-    probabilities: list[FloatArray] = field(default_factory=list)
-    signals: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class SessionReport:
-    """How a session ended. `account` is None if no live bar came."""
-
-    state: SessionState
-    ended_by: str
-    n_warm_up_bars: int
-    n_bars: int
-    n_signals: int
-    is_synthetic: bool
-    override: str | None
-    account: BacktestReport | None
 
 
 class DryRunSession:
@@ -108,7 +80,7 @@ class DryRunSession:
         clock: Clock | None = None,
         notifier: Notifier | None = None,
     ) -> None:
-        _check_fit(model, feed, config, risk_gate)
+        check_fit(model, feed, config, risk_gate)
         self.state = SessionState.CREATED
         self.is_synthetic = model.card.is_synthetic or feed.is_synthetic
         self._model = model
@@ -170,6 +142,7 @@ class DryRunSession:
             "session": session.hexdigest()[:12],
             "mode": "dry_run",
             "is_synthetic": self.is_synthetic,
+            "stage": "candidate" if promotion is None else promotion.stage,
             "override": None if promotion is None else promotion.override,
         }
         self._write(
@@ -200,7 +173,7 @@ class DryRunSession:
                 self._check_held_out(bar)
             row, event = self._settle(bar, killed=killed)
             if killed:
-                self._write("bar", **_bar_facts(bar, row, event, None, HOLD))
+                self._write("bar", **bar_facts(bar, row, event, None, HOLD))
                 return "kill switch"
             probabilities = self._forecast(bar)
             signal = self._decisions.push(probabilities)
@@ -208,7 +181,7 @@ class DryRunSession:
                 self._recorder.signals.append(signal)
             killed = self._kill_switch.is_on()
             self._pending = HOLD if killed else signal
-            self._write("bar", **_bar_facts(bar, row, event, probabilities, self._pending))
+            self._write("bar", **bar_facts(bar, row, event, probabilities, self._pending))
             self._announce(bar, event)
             if killed:
                 self._stop(bar)
@@ -245,7 +218,7 @@ class DryRunSession:
         return self._features.push(bar.open, bar.high, bar.low, bar.close, bar.volume)
 
     def _announce(self, bar: Bar, event: RiskEvent) -> None:
-        facts = {**self._stamp, "symbol": self._feed.symbol, "bar": _text(bar.time_ns)}
+        facts = {**self._stamp, "symbol": self._feed.symbol, "bar": bar_time(bar.time_ns)}
         if self._pending != HOLD:
             self._n_signals += 1
             self._notifier.notify(CLASS_NAMES[self._pending], {**facts, "close": bar.close})
@@ -255,30 +228,19 @@ class DryRunSession:
     def _stop(self, bar: Bar) -> None:
         self._move(SessionState.STOPPING)
         reason = self._kill_switch.reason()
-        self._write("kill", bar=_text(bar.time_ns), reason=reason)
-        facts: Mapping[str, Any] = {**self._stamp, "bar": _text(bar.time_ns), "reason": reason}
+        self._write("kill", bar=bar_time(bar.time_ns), reason=reason)
+        facts: Mapping[str, Any] = {**self._stamp, "bar": bar_time(bar.time_ns), "reason": reason}
         self._notifier.notify("kill switch", facts)
 
     def _check_bar(self, bar: Bar) -> None:
-        if self._last_time_ns is not None and bar.time_ns <= self._last_time_ns:
-            raise DataError(
-                f"the bar of {_text(bar.time_ns)} is not later than the one before it.",
-                code="RUNTIME-BarOrder",
-            )
-        prices = (bar.open, bar.high, bar.low, bar.close)
-        ordered = bar.low <= min(bar.open, bar.close) and max(bar.open, bar.close) <= bar.high
-        if not (np.isfinite((*prices, bar.volume)).all() and min(prices) > 0.0 and ordered):
-            raise DataError(
-                f"the bar of {_text(bar.time_ns)} is no bar: {prices}, volume {bar.volume}.",
-                code="RUNTIME-BadBar",
-            )
+        check_bar(bar, self._last_time_ns)
         self._last_time_ns = bar.time_ns
 
     def _check_held_out(self, bar: Bar) -> None:
         split = self._model.card.split
         if bar.time_ns < split.first_test_ns():
             raise ConfigError(
-                f"the first live bar is of {_text(bar.time_ns)}; the model has seen what lies "
+                f"the first live bar is of {bar_time(bar.time_ns)}; the model has seen what lies "
                 f"before {split.first_test_time}, and an account there would show its memory.",
                 code="RUNTIME-InSample",
                 field="start",
@@ -312,53 +274,3 @@ class DryRunSession:
             override=self._stamp["override"],
             account=account,
         )
-
-
-def _check_fit(
-    model: PromotedModel, feed: Feed, config: SessionConfig, risk_gate: RiskGate
-) -> None:
-    card = model.card
-    if (feed.symbol, feed.timeframe) != (card.symbol, card.timeframe):
-        raise ConfigError(
-            f"{card.card_id} was trained on {card.symbol} {card.timeframe}; the feed brings "
-            f"{feed.symbol} {feed.timeframe}.",
-            code="RUNTIME-OtherSeries",
-            field="feed",
-        )
-    if model.feature_set.needs_volume and not feed.has_volume:
-        raise ConfigError(
-            f"the features of {card.card_id} read volume and the feed has none.",
-            code="DATA-NoVolume",
-            field="feed",
-        )
-    if risk_gate.initial_equity != config.initial_equity:
-        raise ConfigError(
-            f"the risk gate guards {risk_gate.initial_equity} and the account starts with "
-            f"{config.initial_equity}; they must be equal.",
-            field="initial_equity",
-        )
-
-
-def _bar_facts(
-    bar: Bar, row: AccountRow, event: RiskEvent, probabilities: FloatArray | None, signal: int
-) -> dict[str, Any]:
-    known = probabilities is not None and not np.isnan(probabilities).any()
-    return {
-        "bar": _text(bar.time_ns),
-        "position": bar.position,
-        "open": bar.open,
-        "close": bar.close,
-        "probabilities": probabilities.tolist() if probabilities is not None and known else None,
-        "signal": CLASS_NAMES[signal],
-        "side": row.side,
-        "opened": row.opened,
-        "closed_pnl": row.closed_pnl,
-        "costs": row.costs,
-        "blocked": row.blocked,
-        "equity": row.equity,
-        "event": event.name.lower(),
-    }
-
-
-def _text(time_ns: int) -> str:
-    return iso(datetime.fromtimestamp(time_ns // 1_000_000_000, tz=UTC)) or ""

@@ -1,5 +1,15 @@
 """Fits a model on a fold, repeatably and resumably."""
 
+from marketlab.training._alerts import Alert, AlertConfig
+from marketlab.training._analytics import RUN_FILES, RunAnalytics, RunFacts
+from marketlab.training._checkpoint import (
+    Checkpointer,
+    CheckpointKind,
+    checkpoint_facts,
+    delete_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from marketlab.training._config import (
     Backend,
     EarlyStoppingConfig,
@@ -8,11 +18,55 @@ from marketlab.training._config import (
     TrainerConfig,
 )
 from marketlab.training._data import TrainingData
+from marketlab.training._early_stopping import StopRecord
 from marketlab.training._fit import FitResult, OnEpoch, StoppingReason, fit
+from marketlab.training._indicators import (
+    class_balance_score,
+    convergence,
+    overfitting_score,
+    signal_strength,
+)
 from marketlab.training._metrics import (
     ClassMetrics,
     EpochMetrics,
     ParameterStats,
     ValidationMetrics,
 )
+from marketlab.training._run_files import METRICS_COLUMNS
 from marketlab.training._state import TrainerState, training_config_hash
+
+__all__ = [
+    "METRICS_COLUMNS",
+    "RUN_FILES",
+    "Alert",
+    "AlertConfig",
+    "Backend",
+    "CheckpointKind",
+    "Checkpointer",
+    "ClassMetrics",
+    "EarlyStoppingConfig",
+    "EpochMetrics",
+    "FitResult",
+    "Monitor",
+    "OnEpoch",
+    "Optimizer",
+    "ParameterStats",
+    "RunAnalytics",
+    "RunFacts",
+    "StopRecord",
+    "StoppingReason",
+    "TrainerConfig",
+    "TrainerState",
+    "TrainingData",
+    "ValidationMetrics",
+    "checkpoint_facts",
+    "class_balance_score",
+    "convergence",
+    "delete_checkpoint",
+    "fit",
+    "load_checkpoint",
+    "overfitting_score",
+    "save_checkpoint",
+    "signal_strength",
+    "training_config_hash",
+]

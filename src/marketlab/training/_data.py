@@ -62,9 +62,10 @@ class TrainingData:
                 code="DATA-NotFinite",
                 suggestion="Leave out the warm-up bars, and look at the feature health report.",
             )
-        if y.min() < 0 or y.max() >= len(self.class_names):
+        names = self.class_names
+        if y.min() < 0 or y.max() >= len(names):
             raise DataError(
-                f"y_{part} holds {y.min()} … {y.max()}; labels are 0 … {len(self.class_names) - 1}.",
+                f"y_{part} holds {y.min()} … {y.max()}; they are positions in {names}.",
                 code="MODEL-BadLabel",
             )
 
@@ -75,7 +76,7 @@ class TrainingData:
         digest.update(canonical_json([self.feature_names, self.class_names]).encode())
         for array in (self.x_train, self.y_train, self.x_validation, self.y_validation):
             digest.update(f"{array.dtype}{array.shape}".encode())
-            digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     @cached_property

@@ -32,6 +32,4 @@ class StopRecord:
         if self.reference is None or sign * (self.reference - value) > config.min_delta:
             return replace(out, reference=value, stale_epochs=0)
         stale = self.stale_epochs + 1
-        return replace(
-            out, stale_epochs=stale, stopped=config.enabled and stale >= config.patience
-        )
+        return replace(out, stale_epochs=stale, stopped=config.enabled and stale >= config.patience)

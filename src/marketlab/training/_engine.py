@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from marketlab.core import FloatArray, IntArray, Progress, stream_key
-from marketlab.kernels._random import fill_permutation
+from marketlab.kernels import fill_permutation
 from marketlab.models import MLPConfig, Weights, initial_weights
 from marketlab.training._config import TrainerConfig
 from marketlab.training._data import TrainingData

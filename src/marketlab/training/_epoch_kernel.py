@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketlab.core import FloatArray, IntArray
-from marketlab.kernels._jit import jit, register_warmup
+from marketlab.kernels import jit, register_warmup
 from marketlab.models import LANES, activate, affine
 from marketlab.training._step_kernel import (
     ACTIVATION,

@@ -52,7 +52,12 @@ class Identity:
 
     @classmethod
     def of(
-        cls, data: TrainingData, model: MLPConfig, config: TrainerConfig, seed: int, backend: Backend
+        cls,
+        data: TrainingData,
+        model: MLPConfig,
+        config: TrainerConfig,
+        seed: int,
+        backend: Backend,
     ) -> "Identity":
         """Return the identity of one run."""
         return cls(seed, backend, training_config_hash(model, config), data.data_hash)

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketlab.core import FloatArray, IntArray
-from marketlab.kernels._jit import jit
-from marketlab.kernels._random import counter_bits
-from marketlab.models import LANES, activate, add_product, add_transposed_product, affine
+from marketlab.kernels import counter_bits, jit
+from marketlab.models import LANES, add_product, add_transposed_product
 
 # Positions in `hyper`, a float64 vector.
 RATE, DECAY, DROPOUT, CLIP, OPTIMIZER, ACTIVATION = range(6)

@@ -1,0 +1,178 @@
+"""`marketlab data …`: bars in, checked, stored by version."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from marketlab.interfaces.cli._shell import JsonOption, Shell, WorkspaceOption, table
+
+data = typer.Typer(help="Bring bars in, check them, list them.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these commands."""
+    app.add_typer(data, name="data")
+
+
+@data.command("import")
+def import_(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .parquet file of bars.")],
+    *,
+    symbol: Annotated[str, typer.Option(help="For example EURUSD.")],
+    timeframe: Annotated[str, typer.Option(help="For example 1h or 1d.")],
+    timezone: Annotated[
+        str | None,
+        typer.Option(help="Zone of times that state none: UTC, America/New_York, …; never guessed."),
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option(help="Header of the time column, if it has an unusual one.")
+    ] = None,
+    time_format: Annotated[
+        str | None, typer.Option(help="strptime format, or unix_s, unix_ms, unix_us, unix_ns.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Where the file comes from.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Its terms, as told in reports.")] = None,
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", help="Declare the bars as made up; the flag stays.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read a file of bars, check it, and store it."""
+    from marketlab.interfaces import usecases
+
+    shell = Shell(context, workspace, as_json)
+    options: dict[str, Any] = {"is_synthetic": synthetic}
+    given = {"time_format": time_format, "source": source, "licence": licence}
+    options |= {key: value for key, value in given.items() if value is not None}
+    if time_column is not None:
+        options["columns"] = {"time": time_column}
+    facts = usecases.import_data(
+        shell.workspace, path, symbol=symbol, timeframe=timeframe, timezone=timezone,
+        options=options,
+    )
+    shell.show(facts, dataset_lines(facts))
+
+
+@data.command("list")
+def list_(
+    context: typer.Context, *, workspace: WorkspaceOption = None, as_json: JsonOption = False
+) -> None:
+    """List the stored bars."""
+    from marketlab.interfaces import usecases
+
+    shell = Shell(context, workspace, as_json)
+    rows = usecases.list_data(shell.workspace)
+    lines = table(
+        ("id", "symbol", "timeframe", "bars", "first", "last", "volume", "synthetic", "source"),
+        [
+            (r["dataset_id"][:12], r["symbol"], r["timeframe"], r["n_bars"], r["first_time"][:10],
+             r["last_time"][:10], r["has_volume"], r["is_synthetic"], r["source"])
+            for r in rows
+        ],
+    )
+    hint = ["No bars are stored yet. `marketlab data fetch-bundled` brings real series."]
+    shell.show(rows, lines if rows else hint)
+
+
+@data.command("describe")
+def describe(
+    context: typer.Context,
+    reference: Annotated[
+        str, typer.Argument(metavar="ID", help="A data set's id or its first digits, or EURUSD/1h.")
+    ],
+    *,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what one data set is and everything odd about it."""
+    from marketlab.interfaces import usecases
+
+    shell = Shell(context, workspace, as_json)
+    facts = usecases.describe_data(shell.workspace, reference)
+    shell.show(facts, dataset_lines(facts))
+
+
+def dataset_lines(facts: dict[str, Any]) -> list[str]:
+    """Return a manifest with its findings in words."""
+    kind = "SYNTHETIC bars" if facts["is_synthetic"] else "bars"
+    lines = [
+        f"{facts['symbol']} {facts['timeframe']}: {facts['n_bars']} {kind}, "
+        f"{facts['first_time']} to {facts['last_time']}",
+        f"  id          {facts['dataset_id']}",
+        f"  source      {facts['source']}",
+        f"  provenance  {facts['provenance']}",
+        f"  licence     {facts['licence']}",
+        f"  volume      {'yes' if facts['has_volume'] else 'none'}",
+    ]
+    findings = facts.get("report", {}).get("findings", [])
+    for item in findings:
+        lines.append(f"  {item['severity']}: {item['message']} ({item['count']})")
+    if "report" in facts and not findings:
+        lines.append("  Nothing odd was found.")
+    return lines
+
+
+@data.command("verify")
+def verify(
+    context: typer.Context, *, workspace: WorkspaceOption = None, as_json: JsonOption = False
+) -> int:
+    """Read every stored file again and say what is not as it was stored."""
+    from marketlab.interfaces import usecases
+
+    shell = Shell(context, workspace, as_json)
+    facts = usecases.verify_data(shell.workspace)
+    lines = [f"{f['kind']}: {f['path']} {f['message']}" for f in facts["findings"]]
+    word = "as they were stored" if facts["ok"] else "NOT all as they were stored"
+    shell.show(facts, [*lines, f"{facts['datasets']} data sets are {word}."])
+    return 0 if facts["ok"] else 6
+
+
+@data.command("fetch-bundled")
+def fetch_bundled(
+    context: typer.Context, *, workspace: WorkspaceOption = None, as_json: JsonOption = False
+) -> None:
+    """Download the real series (two small packages, never installed) into the user's cache.
+
+    In a workspace the series are stored in its catalog too.
+    """
+    from marketlab.interfaces import usecases
+
+    shell = Shell(context, workspace, as_json)
+    place = shell.workspace
+    facts = usecases.fetch_bundled(
+        place if place.strategies.is_dir() else None,
+        lambda name, position, total: shell.note(f"[{position + 1}/{total}] {name}"),
+    )
+    lines = [f"Bundled series: {', '.join(facts['series'])}"]
+    if facts["stored"]:
+        lines.append(f"Stored in {place.root}; `marketlab data list` shows them.")
+    shell.show(facts, lines)
+
+
+@data.command("synthetic")
+def synthetic(
+    context: typer.Context,
+    *,
+    symbol: Annotated[str, typer.Option(help="Name to give the made-up series.")] = "EURUSD",
+    timeframe: Annotated[str, typer.Option(help="For example 1h.")] = "1h",
+    bars: Annotated[int, typer.Option(help="How many bars.")] = 50_565,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bars.")] = 0,
+    edge: Annotated[
+        float, typer.Option(help="Strength of the planted edge, 0 (none) to 0.5.")
+    ] = 0.0,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Store made-up bars, with or without a planted edge; they stay marked as synthetic."""
+    from marketlab.interfaces import usecases
+
+    shell = Shell(context, workspace, as_json)
+    options = {
+        "symbol": symbol, "timeframe": timeframe, "n_bars": bars, "seed": seed,
+        "edge_strength": edge,
+    }
+    facts = usecases.make_synthetic(shell.workspace, options)
+    shell.show(facts, dataset_lines(facts))
