@@ -235,6 +235,17 @@ def test_drawdown_is_from_the_running_peak_and_within_bars_from_the_adverse_extr
     assert report.summary.max_adverse_drawdown_fraction == pytest.approx(40 / 120)
 
 
+def test_a_short_is_hurt_by_the_high_of_a_bar():
+    one = np.ones(3)
+    times = START_NS + np.arange(3) * HOUR_NS
+    report = simulate(
+        one, np.array([1.0, 1.0, 1.3]), np.array([1.0, 1.0, 0.9]), one, times,
+        np.array([HOLD, SELL, HOLD]), CostModel.free(), 100.0,
+    )  # fmt: skip
+    assert report.summary.max_drawdown_fraction == 0.0
+    assert report.summary.max_adverse_drawdown_fraction == pytest.approx(0.3)
+
+
 def test_a_short_that_loses_everything_ends_in_ruin_and_stays_flat():
     open_ = np.array([1.0, 1.0, 2.5, 2.0, 2.0])
     close = np.array([1.0, 2.5, 2.0, 2.0, 1.0])

@@ -51,51 +51,92 @@ NAMES = [name for name, _, _ in V15]
 SUFFIX = "20261121_101500"
 
 
-def verdict(outcome="no evidence", *, skill=0.002, events=164, accuracy=0.571, null_p=0.62,
-            label="zigzag legs of 0.25 %", synthetic=False, n_samples=720, collapsed=False):
+def verdict(
+    outcome="no evidence",
+    *,
+    skill=0.002,
+    events=164,
+    accuracy=0.571,
+    null_p=0.62,
+    label="zigzag legs of 0.25 %",
+    synthetic=False,
+    n_samples=720,
+    collapsed=False,
+):
     """A verdict as the judge writes it, with figures that fit each other."""
     half = 0.9 / max(events, 1)
     interval = None
     if events >= 20:
         interval = Interval(
-            estimate=skill, low=skill - half, high=skill + half, level=0.95, n_events=events,
-            standard_error=half / 2, dependence_factor=1.0, n_resamples=2000,
+            estimate=skill,
+            low=skill - half,
+            high=skill + half,
+            level=0.95,
+            n_events=events,
+            standard_error=half / 2,
+            dependence_factor=1.0,
+            n_resamples=2000,
         )
     buy = int(n_samples * 0.52)
     supports = {"BUY": buy, "HOLD": 20, "SELL": n_samples - buy - 20}
     per_class = ClassScores(precision=0.55, recall=0.57, f1=0.56, support=buy)
     reasons, change = [], []
     if events < 100:
-        reasons.append(f"the validation part holds {events} independent events; 100 are needed for "
-                       "a conclusion in either direction.")
-        change.append(f"about {100 - events} more events to be judged at all: this series gives 1.4 "
-                      f"events of {label} per 1,000 bars, so about 67,000 more bars in the "
-                      "validation part, 450,000 in all at its share of 15 %.")
+        reasons.append(
+            f"the validation part holds {events} independent events; 100 are needed for "
+            "a conclusion in either direction."
+        )
+        change.append(
+            f"about {100 - events} more events to be judged at all: this series gives 1.4 "
+            f"events of {label} per 1,000 bars, so about 67,000 more bars in the "
+            "validation part, 450,000 in all at its share of 15 %."
+        )
     if events < 20:
         reasons.append("below 20 events there is no honest interval, so none is given.")
     elif outcome != "learned":
-        reasons.append("the 95 % interval of log-loss skill over the best causal baseline "
-                       f"({skill - half:+.4f} to {skill + half:+.4f}) is not entirely above zero.")
+        reasons.append(
+            "the 95 % interval of log-loss skill over the best causal baseline "
+            f"({skill - half:+.4f} to {skill + half:+.4f}) is not entirely above zero."
+        )
     if outcome != "learned":
-        reasons.append(f"the null's p over a family of 27 is {null_p:.3g} (Monte Carlo ±0.049); it "
-                       "must be at most 0.05.")
-        change.append("a skill that at most 5 % of surrogate markets reach: more surrogates would "
-                      "not bring it, and more bars only if the effect is real.")
+        reasons.append(
+            f"the null's p over a family of 27 is {null_p:.3g} (Monte Carlo ±0.049); it "
+            "must be at most 0.05."
+        )
+        change.append(
+            "a skill that at most 5 % of surrogate markets reach: more surrogates would "
+            "not bring it, and more bars only if the effect is real."
+        )
     else:
-        change.append("opening the sealed test part, once: an interval there that reaches down to "
-                      "zero would end the claim.")
+        change.append(
+            "opening the sealed test part, once: an interval there that reaches down to "
+            "zero would end the claim."
+        )
     return Verdict(
-        outcome=outcome, sentence=f"On this evidence: {outcome}.", reasons=tuple(reasons),
+        outcome=outcome,
+        sentence=f"On this evidence: {outcome}.",
+        reasons=tuple(reasons),
         would_change=tuple(change),
         notes=("Judged on the validation part; the test part is sealed.",),
-        judged_part="validation", label_text=label, n_samples=n_samples, n_events=events,
-        effective_events=events * 0.7, n_trials=27,
+        judged_part="validation",
+        label_text=label,
+        n_samples=n_samples,
+        n_events=events,
+        effective_events=events * 0.7,
+        n_trials=27,
         scores=Scores(
-            n_samples=n_samples, accuracy=accuracy, balanced_accuracy=accuracy - 0.01, mcc=0.12,
-            log_loss=0.69 - skill, brier=0.49, hold_share=20 / n_samples, supports=supports,
+            n_samples=n_samples,
+            accuracy=accuracy,
+            balanced_accuracy=accuracy - 0.01,
+            mcc=0.12,
+            log_loss=0.69 - skill,
+            brier=0.49,
+            hold_share=20 / n_samples,
+            supports=supports,
             predicted_shares={"BUY": 0.55, "HOLD": 0.0, "SELL": 0.45},
             confusion=((1, 0, 0), (0, 1, 0), (0, 0, 1)),
-            classes=dict.fromkeys(("BUY", "HOLD", "SELL"), per_class), collapsed=collapsed,
+            classes=dict.fromkeys(("BUY", "HOLD", "SELL"), per_class),
+            collapsed=collapsed,
         ),
         best_baseline="causal state",
         baselines=(
@@ -104,27 +145,42 @@ def verdict(outcome="no evidence", *, skill=0.002, events=164, accuracy=0.571, n
             BaselineScores(name="causal state", log_loss=0.69, accuracy=0.565),
         ),
         own_majority=OwnMajority(class_name="BUY", share=0.52),
-        skill=skill, skill_interval=interval, accuracy_interval=None,
+        skill=skill,
+        skill_interval=interval,
+        accuracy_interval=None,
         minimum_detectable_skill=None if interval is None else 1.4 * half,
         null=NullEvidence(
-            p_adjusted=null_p, p_single=null_p / 2, monte_carlo_error=0.049, n_surrogates=99,
-            family_size=27, same_procedure=True, description="sign-flipped bars",
+            p_adjusted=null_p,
+            p_single=null_p / 2,
+            monte_carlo_error=0.049,
+            n_surrogates=99,
+            family_size=27,
+            same_procedure=True,
+            description="sign-flipped bars",
         ),
-        null_p=null_p, is_synthetic=synthetic, excluded_from_evidence=False,
+        null_p=null_p,
+        is_synthetic=synthetic,
+        excluded_from_evidence=False,
     ).to_mapping()
 
 
 def splits(events=164):
     def part(first, last, samples, n):
         classes = {"BUY": samples // 2, "HOLD": 12, "SELL": samples - samples // 2 - 12}
-        return {"samples": samples, "first_time": f"{first}T00:00:00Z",
-                "last_time": f"{last}T23:00:00Z", "classes": classes, "events": n}
+        return {
+            "samples": samples,
+            "first_time": f"{first}T00:00:00Z",
+            "last_time": f"{last}T23:00:00Z",
+            "classes": classes,
+            "events": n,
+        }
 
     return {
         "train": part("2017-04-20", "2017-11-14", 3441, 5 * events),
         "validation": part("2017-11-15", "2017-12-27", 731, events),
         "test": part("2017-12-28", "2018-02-07", 738, events),
-        "purged_train": 9, "purged_validation": 7,
+        "purged_train": 9,
+        "purged_validation": 7,
     }
 
 
@@ -132,9 +188,13 @@ def history(rng, epochs):
     t = np.arange(epochs)
     train = 0.69 - 0.05 * (1 - np.exp(-t / 8)) + rng.normal(0, 0.001, epochs)
     val = 0.70 - 0.02 * (1 - np.exp(-t / 6)) + 0.0006 * t + rng.normal(0, 0.003, epochs)
-    return {"epoch": t.tolist(), "train_loss": train.tolist(), "val_loss": val.tolist(),
-            "train_acc": (0.52 + 0.05 * (1 - np.exp(-t / 8))).tolist(),
-            "val_acc": (0.54 + 0.04 * rng.random(epochs)).tolist()}
+    return {
+        "epoch": t.tolist(),
+        "train_loss": train.tolist(),
+        "val_loss": val.tolist(),
+        "train_acc": (0.52 + 0.05 * (1 - np.exp(-t / 8))).tolist(),
+        "val_acc": (0.54 + 0.04 * rng.random(epochs)).tolist(),
+    }
 
 
 def run(name="v15_rsi_only", blocks="rsi_14", threshold=2.5, *, scale=0.1, seed=0, **changes):
@@ -143,19 +203,43 @@ def run(name="v15_rsi_only", blocks="rsi_14", threshold=2.5, *, scale=0.1, seed=
     skill = float(rng.normal(-0.001, 0.004))
     label = f"zigzag legs of {threshold * scale:g} %"
     events = round(164 * 2.5 / threshold) if scale < 1 else round(7 * 2.5 / threshold)
-    outcome = "insufficient data" if events < 100 else "no evidence"
-    made = verdict(outcome, skill=skill, events=events, label=label,
-                   accuracy=float(rng.normal(0.57, 0.015)),
-                   null_p=float(np.clip(rng.normal(0.6, 0.25), 0.07, 1.0)))
+    worse = skill + 0.9 / events < 0
+    outcome = "worse than baseline" if worse else "no evidence"
+    outcome = "insufficient data" if events < 100 else outcome
+    made = verdict(
+        outcome,
+        skill=skill,
+        events=events,
+        label=label,
+        accuracy=float(rng.normal(0.57, 0.015)),
+        null_p=float(np.clip(0.72 - 40 * skill, 0.72, 1.0)),
+    )
     base = RunResult(
-        strategy=name, description=f"v1.5 experiment: {name}", blocks=tuple(blocks.split()),
+        strategy=name,
+        description=f"v1.5 experiment: {name}",
+        blocks=tuple(blocks.split()),
         operation_id=f"op_training_{SUFFIX}_{seed:08x}",
-        run_id=f"EURUSD_{name}_{SUFFIX}_{seed:08x}", status="completed",
-        started_at="2026-11-21T10:15:00Z", duration_seconds=1.0 + epochs / 40, attempt=1,
-        error=None, error_code=None, failure_class=None, warnings=(), config_id=f"{seed:064x}",
-        design_id=f"{seed:064x}", duplicate_of=None, n_features=9 * len(blocks.split()),
-        parameters=2819, label=label, epochs=epochs, best_epoch=epochs - 16,
-        stopped_early=True, splits=splits(events), verdict=made, common_skill=skill - 0.0001,
+        run_id=f"EURUSD_{name}_{SUFFIX}_{seed:08x}",
+        status="completed",
+        started_at="2026-11-21T10:15:00Z",
+        duration_seconds=1.0 + epochs / 40,
+        attempt=1,
+        error=None,
+        error_code=None,
+        failure_class=None,
+        warnings=(),
+        config_id=f"{seed:064x}",
+        design_id=f"{seed:064x}",
+        duplicate_of=None,
+        n_features=9 * len(blocks.split()),
+        parameters=2819,
+        label=label,
+        epochs=epochs,
+        best_epoch=epochs - 16,
+        stopped_early=True,
+        splits=splits(events),
+        verdict=made,
+        common_skill=skill - 0.0001,
         history=history(rng, epochs),
     )
     return replace(base, **changes)
@@ -171,9 +255,13 @@ def null(names, *, n_surrogates=99, seed=5, lift=0.0):
         "n_surrogates": n_surrogates,
         "statistic": "log-loss skill of a linear model over the best causal baseline, nats per "
         "sample",
-        "names": list(names), "observed": observed.tolist(), "null": rows.tolist(),
-        "p_adjusted": result.p_adjusted.tolist(), "p_single": result.p_single.tolist(),
-        "standardised": result.standardised.tolist(), "max_null": [0.0] * n_surrogates,
+        "names": list(names),
+        "observed": observed.tolist(),
+        "null": rows.tolist(),
+        "p_adjusted": result.p_adjusted.tolist(),
+        "p_single": result.p_single.tolist(),
+        "standardised": result.standardised.tolist(),
+        "max_null": [0.0] * n_surrogates,
         "monte_carlo_error": result.monte_carlo_error.tolist(),
     }
 
@@ -186,34 +274,76 @@ def campaign(runs=None, **changes):
         runs[6] = failed(runs[6])
     names = [r.strategy for r in runs]
     base = CampaignResults(
-        campaign_id="v15_tenth_20261121_101500_a1b2c3", name="v15_tenth",
+        campaign_id="v15_tenth_20261121_101500_a1b2c3",
+        name="v15_tenth",
         description="All 27 strategies on 5,000 real EURUSD hourly bars, zigzag thresholds "
-        "divided by ten", status="completed", compatibility="v15",
-        config={"name": "v15_tenth", "data": {"bundled": "eurusd_1h"},
-                "overrides": {"date_range": "data", "zigzag_scale": 0.1},
-                "null": {"surrogates": 99}, "seed": 15, "backend": "compiled"},
+        "divided by ten",
+        status="completed",
+        compatibility="v15",
+        config={
+            "name": "v15_tenth",
+            "data": {"bundled": "eurusd_1h"},
+            "overrides": {"date_range": "data", "zigzag_scale": 0.1},
+            "null": {"surrogates": 99},
+            "seed": 15,
+            "backend": "compiled",
+        },
         dataset={
-            "symbol": "EURUSD", "timeframe": "1h", "dataset_id": "c0ffee" * 10 + "beef",
-            "n_bars": 5000, "first_time": "2017-04-19T09:00:00Z",
-            "last_time": "2018-02-07T15:00:00Z", "source": "backtesting.py 0.6.6 (EURUSD)",
+            "symbol": "EURUSD",
+            "timeframe": "1h",
+            "dataset_id": "c0ffee" * 10 + "beef",
+            "n_bars": 5000,
+            "first_time": "2017-04-19T09:00:00Z",
+            "last_time": "2018-02-07T15:00:00Z",
+            "source": "backtesting.py 0.6.6 (EURUSD)",
             "provenance": "EURUSD.csv out of the wheel backtesting-0.6.6; time zone declared UTC",
             "licence": "AGPL-3.0 (the package's own licence; the origin of the prices is not "
-            "stated)", "is_synthetic": False, "has_volume": True, "metadata": {},
+            "stated)",
+            "is_synthetic": False,
+            "has_volume": True,
+            "metadata": {},
         },
-        seed=15, created_at="2026-11-21T10:15:00Z", finished_at="2026-11-21T10:16:12Z",
-        duration_seconds=72.4, runs=tuple(runs), null=null(names),
-        environment={"python": "3.11.7", "platform": "linux-x86_64",
-                     "marketlab": "0.1.0+0123456789ab", "numpy": "2.4.6", "numba": "0.68.0",
-                     "polars": "2.1.0"},
+        seed=15,
+        created_at="2026-11-21T10:15:00Z",
+        finished_at="2026-11-21T10:16:12Z",
+        duration_seconds=72.4,
+        runs=tuple(runs),
+        null=null(names),
+        environment={
+            "python": "3.11.7",
+            "platform": "linux-x86_64",
+            "marketlab": "0.1.0+0123456789ab",
+            "numpy": "2.4.6",
+            "numba": "0.68.0",
+            "polars": "2.1.0",
+        },
     )
     return replace(base, **changes)
 
 
-def failed(base, *, code="DATA-ConstantFeature", kind="data",
-           error="1h_cmf_20_selling is 0 on every training bar"):
-    return replace(base, status="failed", error=error, error_code=code, failure_class=kind,
-                   verdict=None, splits=None, epochs=None, best_epoch=None, stopped_early=None,
-                   common_skill=None, history={}, n_features=None, parameters=None)
+def failed(
+    base,
+    *,
+    code="DATA-ConstantFeature",
+    kind="data",
+    error="1h_cmf_20_selling is 0 on every training bar",
+):
+    return replace(
+        base,
+        status="failed",
+        error=error,
+        error_code=code,
+        failure_class=kind,
+        verdict=None,
+        splits=None,
+        epochs=None,
+        best_epoch=None,
+        stopped_early=None,
+        common_skill=None,
+        history={},
+        n_features=None,
+        parameters=None,
+    )
 
 
 def contract():
@@ -232,25 +362,40 @@ def planted():
     ):
         made = verdict(outcome, skill=skill, events=3000, null_p=p, label=label, synthetic=True)
         runs[i] = replace(runs[i], verdict=made, common_skill=skill, splits=splits(3000))
-    base = campaign(runs, name="planted", campaign_id="planted_20261121_101500_0a0b0c",
-                    compatibility=None, null=null(names, lift=0.02))
-    data = {**base.dataset, "is_synthetic": True, "source": "synthetic", "licence": "none needed",
-            "provenance": "synthetic_bars(seed=15, edge_strength=0.12)", "n_bars": 20000,
-            "metadata": {"edge_strength": 0.12, "best_attainable_accuracy": 0.56}}
+    base = campaign(
+        runs,
+        name="planted",
+        campaign_id="planted_20261121_101500_0a0b0c",
+        compatibility=None,
+        null=null(names, lift=0.02),
+    )
+    data = {
+        **base.dataset,
+        "is_synthetic": True,
+        "source": "synthetic",
+        "licence": "none needed",
+        "provenance": "synthetic_bars(seed=15, edge_strength=0.12)",
+        "n_bars": 20000,
+        "metadata": {"edge_strength": 0.12, "best_attainable_accuracy": 0.56},
+    }
     return replace(base, dataset=data)
 
 
 def write_run(folder: Path, name="v15_rsi_only", *, epochs=20, status="completed", asked=100):
     """Write the four files of a run; returns the folder."""
     folder.mkdir(parents=True)
-    header = ("epoch,train_loss,val_loss,train_acc,val_acc,learning_rate,gradient_norm_avg,"
-              "gradient_norm_max,param_change_magnitude,buy_precision,hold_precision,"
-              "sell_precision,buy_recall,hold_recall,sell_recall,prediction_confidence_avg,"
-              "prediction_entropy,learning_signal_strength,early_stopping_triggered,"
-              "overfitting_score,class_balance_score,batch_count,total_samples_processed,"
-              "epoch_duration_seconds")
-    row = ("{},0.68,0.69,0.55,0.56,0.001,0.2,0.5,0.02,0.5,0.0,0.5,0.5,0.0,0.5,0.5,0.69,medium,"
-           "False,0.1,0.31,108,3456,0.02")
+    header = (
+        "epoch,train_loss,val_loss,train_acc,val_acc,learning_rate,gradient_norm_avg,"
+        "gradient_norm_max,param_change_magnitude,buy_precision,hold_precision,"
+        "sell_precision,buy_recall,hold_recall,sell_recall,prediction_confidence_avg,"
+        "prediction_entropy,learning_signal_strength,early_stopping_triggered,"
+        "overfitting_score,class_balance_score,batch_count,total_samples_processed,"
+        "epoch_duration_seconds"
+    )
+    row = (
+        "{},0.68,0.69,0.55,0.56,0.001,0.2,0.5,0.02,0.5,0.0,0.5,0.5,0.0,0.5,0.5,0.69,medium,"
+        "False,0.1,0.31,108,3456,0.02"
+    )
     text = "\n".join([header, *(row.format(i) for i in range(epochs))]) + "\n"
     (folder / "metrics.csv").write_text(text)
     detailed = {"epoch_metrics": [{"epoch": i} for i in range(epochs)]}

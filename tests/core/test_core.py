@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pytest
@@ -65,6 +66,27 @@ def test_unknown_key_is_refused_with_a_suggestion_at_any_depth():
     assert caught.value.field == "blocks.a.perio"
     assert "unknown key 'perio'" in str(caught.value)
     assert "Did you mean 'period'?" in str(caught.value)
+
+
+class Zigzag(FrozenConfig):
+    source: Literal["zigzag"] = "zigzag"
+    threshold: float
+
+
+class Forward(FrozenConfig):
+    source: Literal["forward"] = "forward"
+    horizon: int
+
+
+class Tagged(FrozenConfig):
+    labels: Annotated[Zigzag | Forward, Field(discriminator="source")]
+
+
+def test_the_tag_of_a_union_is_not_part_of_the_path():
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(Tagged, {"labels": {"source": "zigzag", "threshold": 0.1, "horizon": 2}})
+    assert caught.value.field == "labels.horizon"
+    assert "Known: source, threshold." in str(caught.value)
 
 
 def test_all_broken_rules_are_named_at_once():

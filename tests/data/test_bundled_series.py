@@ -17,14 +17,6 @@ from marketlab.data import (
 )
 
 
-@pytest.fixture(scope="module")
-def wheels():
-    try:
-        fetch_bundled()
-    except DataNotAvailableError as error:
-        pytest.skip(f"the bundled series cannot be had here: {error}")
-
-
 @pytest.fixture
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MARKETLAB_CACHE", str(tmp_path))

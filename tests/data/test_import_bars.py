@@ -277,6 +277,7 @@ def test_unknown_zones_and_options_are_refused(read):
         ImportOptions.from_mapping({"colums": {}})
 
 
+@pytest.mark.usefixtures("wheels")
 def test_a_bundled_series_exported_and_imported_is_the_same(tmp_path):
     bars = load_bundled("eurusd_1h")
     path = tmp_path / "eurusd.csv"

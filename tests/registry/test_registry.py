@@ -1,3 +1,4 @@
+import hashlib
 import json
 import multiprocessing
 import sys
@@ -95,21 +96,30 @@ def test_missing_unknown_and_swapped_files_are_named(registry):
     assert registry.load(other.card_id)[0] == other
 
 
-def test_a_forged_verdict_changes_the_id_even_with_all_hashes_renewed(registry):
-    import hashlib
-
-    card = registry.register(content(evidence=None), weights())
-    folder = registry.folder(card.card_id)
+def _forge(folder: Path, **changes) -> None:
+    """Change facts of a card and renew every hash inside its folder."""
     facts = json.loads((folder / "card.json").read_text())
-    facts["evidence"] = LEARNED
     for path in folder.iterdir():
         path.chmod(0o644)
-    (folder / "card.json").write_text(json.dumps(facts))
+    (folder / "card.json").write_text(json.dumps({**facts, **changes}))
     files = json.loads((folder / "files.json").read_text())
     files["sha256"]["card.json"] = hashlib.sha256((folder / "card.json").read_bytes()).hexdigest()
     (folder / "files.json").write_text(json.dumps(files))
+
+
+def test_a_forged_verdict_changes_the_id_even_with_all_hashes_renewed(registry):
+    card = registry.register(content(evidence=None), weights())
+    _forge(registry.folder(card.card_id), evidence=LEARNED)
     with pytest.raises(IntegrityError, match="does not belong to this folder"):
         registry.promote(card.card_id)
+
+
+def test_what_is_promoted_is_pinned_to_the_last_byte(registry):
+    card = registry.register(content(), weights())
+    registry.promote(card.card_id)
+    _forge(registry.folder(card.card_id), created_at="2020-01-01T00:00:00Z")
+    with pytest.raises(IntegrityError, match=r"files\.json is not the one that was promoted"):
+        registry.load_current("alpha")
 
 
 def test_promotion_sets_link_record_and_stage(registry):

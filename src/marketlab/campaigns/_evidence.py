@@ -5,6 +5,8 @@ no verdict. The file holds plain arrays (no pickles) and lies in the run's folde
 """
 
 import io
+import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import numpy as np
 from marketlab.campaigns._causal_state import causal_state
 from marketlab.campaigns._prepare import Prepared
 from marketlab.campaigns._strategy import StrategyConfig
-from marketlab.core import FloatArray, IntArray, IntegrityError, atomic_write
+from marketlab.core import FloatArray, IntArray, IntegrityError, atomic_write, canonical_json
 from marketlab.evaluation import JudgeInput, NullEvidence, Verdict, judge, state_baseline
 from marketlab.labels import ZigzagLabelConfig
 
@@ -62,8 +64,6 @@ class Evidence:
 
     def save(self, folder: Path) -> None:
         """Write the file; equal evidence gives equal bytes."""
-        from marketlab.core import canonical_json
-
         buffer = io.BytesIO()
         facts = np.frombuffer(canonical_json(self.facts).encode(), dtype=np.uint8)
         np.savez(
@@ -86,11 +86,10 @@ def load_evidence(folder: Path) -> Evidence:
     ------
     IntegrityError if the file is missing or damaged.
     """
-    import json
-    import zipfile
-
     try:
-        with np.load(folder / FILE, allow_pickle=False) as arrays:
+        # Read whole first: numpy leaves its own handle open when the archive is damaged.
+        content = io.BytesIO((folder / FILE).read_bytes())
+        with np.load(content, allow_pickle=False) as arrays:
             values = {name: arrays[name] for name in arrays.files}
         facts = json.loads(values.pop("facts").tobytes())
         return Evidence(facts=facts, **values)

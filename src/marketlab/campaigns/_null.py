@@ -8,6 +8,7 @@ on the real bars is compared with these: linear against linear, never the net ag
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from marketlab.campaigns._workspace import Workspace
 from marketlab.core import FloatArray, IntArray, Progress
 from marketlab.data import BarFrame
 from marketlab.evaluation import causal_baselines, draw_signs, log_loss_skill, sign_flip_surrogate
-from marketlab.features import FeatureMatrix, FeatureSet, compute_many
+from marketlab.features import FeatureFamily, FeatureMatrix, FeatureSet
 from marketlab.labels import LabelSet, compute_labels
 from marketlab.models._logistic_family import fit_logistic_binary
 
@@ -32,7 +33,7 @@ _BUY, _SELL = 0, 2
 _L2 = 1.0  # ridge on the coefficients, in units of one sample's log-likelihood
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Group:
     """Strategies that read the same bars, with their feature sets."""
 
@@ -40,6 +41,11 @@ class _Group:
     strategies: list[StrategyConfig]
     positions: list[int]
     feature_sets: list[FeatureSet]
+
+    @cached_property
+    def features(self) -> FeatureFamily:
+        """One graph for all strategies of the group; its memory is used again and again."""
+        return FeatureFamily(self.feature_sets)
 
 
 def run_null_chunk(root: Path, payload: dict[str, Any]) -> list[list[float | None]]:
@@ -79,7 +85,7 @@ class Family:
             arrays = group.bars.arrays()
             if index != OBSERVED:
                 arrays = _surrogate(arrays, seed=seed, index=index)
-            matrices = compute_many(group.feature_sets, arrays)
+            matrices = group.features.compute(arrays, recycle=True)
             out[group.positions] = _score_group(group, matrices, arrays["close"])
         return out
 

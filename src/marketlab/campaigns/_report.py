@@ -1,13 +1,20 @@
 """The report of a campaign: one page that needs nothing else, and the same as Markdown and CSV."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from marketlab.campaigns import _report_figures as figures
+from marketlab.campaigns._findings import (
+    by_shape,
+    campaign_answer,
+    duplicates,
+    failure_patterns,
+    statements,
+)
 from marketlab.campaigns._results import CampaignResults, RunResult
 from marketlab.campaigns._results_files import (
     LEGACY_NOTE,
@@ -19,18 +26,14 @@ from marketlab.campaigns._results_files import (
 )
 from marketlab.campaigns._run_facts import (
     RunFacts,
-    Statement,
-    campaign_answer,
     day,
-    duplicates,
-    failure_patterns,
     nats_text,
     outcome_counts,
     p_text,
     percent,
     ranked,
     run_facts,
-    statements,
+    usual_label,
 )
 from marketlab.campaigns._tracker import duration_text
 from marketlab.campaigns._verify import VerifyReport, verify_campaign
@@ -38,31 +41,11 @@ from marketlab.campaigns._workspace import Workspace
 from marketlab.core import atomic_write, check_name, dump_yaml, inside, write_json
 from marketlab.evaluation import MIN_EVENTS_TO_JUDGE
 
-GLOSSARY = (
-    ("Leg", "A stretch of price between two turning points at least a threshold apart. The zigzag "
-     "label of a bar says which leg it lies in; all bars of a leg are one observation."),
-    ("Event", "One independent observation: a leg, or a block of bars that labels share. Intervals "
-     "and verdicts count events, never bars."),
-    ("Known at", "The first bar at whose close a label can no longer change. A label of bar t may "
-     "be known hundreds of bars later."),
-    ("Purge", "Removing from one part every sample whose label is known only inside the next part; "
-     "otherwise training would read the answers."),
-    ("Skill", "Log-loss of the best simple rule less the log-loss of the forecasts, in nats per "
-     "sample. Zero: no better than the rule. A few thousandths are a lot on markets."),
-    ("Surrogate", "The real bars with the direction of every bar's move drawn by a coin: "
-     "volatility, sessions and volume stay, and nothing is left to learn."),
-    ("Null p", "The chance that the best of all strategies of the campaign does at least as well on "
-     "surrogates, after all trials on these bars. At most 0.05 is asked."),
-    ("Verdict", "Learned: at least 100 events, a 95 % interval of skill above zero, null p at most "
-     "0.05, no collapse. No evidence: one of these is missing. Worse than baseline: the interval "
-     "lies below zero. Insufficient data: no conclusion in either direction."),
-    ("Balanced accuracy", "The mean of the shares of BUY and of SELL that were found. 50 % is what "
-     "any constant answer gets."),
-)
-
 _SYMBOLS = {
-    "learned": "● learned", "no evidence": "○ no evidence",
-    "worse than baseline": "▼ worse than baseline", "insufficient data": "– insufficient data",
+    "learned": "● learned",
+    "no evidence": "○ no evidence",
+    "worse than baseline": "▼ worse than baseline",
+    "insufficient data": "– insufficient data",
 }
 _CLASSES = {"learned": "v-learned", "worse than baseline": "v-worse"}
 
@@ -99,17 +82,30 @@ def report_html(results: CampaignResults, verification: VerifyReport) -> str:
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
+    environment.filters["prose"] = _prose
     return environment.get_template("report.html.j2").render(_context(results, verification))
+
+
+def _prose(text: str) -> str:
+    """Return text, escaped, with `quoted` parts as code and true minus signs before numbers."""
+    from markupsafe import Markup, escape
+
+    done = re.sub(r"(?<![\w.-])-(?=[\d.])", "−", str(escape(text)))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", done))
 
 
 def _context(results: CampaignResults, verification: VerifyReport) -> dict[str, Any]:
     facts = run_facts(results)
     order = ranked(facts)
+    answer, detail = campaign_answer(results, facts)
     return {
         "results": results,
-        "answer": campaign_answer(results, facts),
+        "answer": answer,
+        "detail": detail,
         "counts": outcome_counts(facts),
         "n_open": sum(f.outcome is None for f in facts),
         "sealed": SEALED_NOTE,
@@ -117,7 +113,7 @@ def _context(results: CampaignResults, verification: VerifyReport) -> dict[str, 
         "ranked": order,
         "any_ranked": any(f.position is not None for f in facts),
         "any_unranked": any(f.position is None for f in facts),
-        "labels": len({run.label for run in results.runs}),
+        "usual_label": usual_label(results),
         "scale": figures.interval_scale(facts),
         "notes": statements(facts, "notes"),
         "reasons": statements(facts, "reasons"),
@@ -130,12 +126,11 @@ def _context(results: CampaignResults, verification: VerifyReport) -> dict[str, 
         "duplicates": duplicates(facts),
         "failures": failure_patterns(results),
         "unfinished": [r for r in results.not_completed if r.status != "failed"],
-        "warnings": _warnings(results.runs),
+        "warnings": by_shape([(w, r.strategy) for r in results.runs for w in r.warnings]),
         "checks": (*verification.answers, *verification.checks),
         "legacy": _legacy(facts),
         "origin": _origin(results),
         "config": dump_yaml(results.config).strip() if results.config else "–",
-        "glossary": GLOSSARY,
         **_helpers(order),
     }
 
@@ -156,11 +151,16 @@ def _helpers(order: Sequence[RunFacts]) -> dict[str, Any]:
         "verdict_text": verdict_text,
         "verdict_class": lambda fact: _CLASSES.get(fact.outcome or "", ""),
         "interval_cell": figures.interval_cell,
-        "nats": nats_text,
+        "nats": _minus(nats_text),
         "percent": percent,
         "p_text": p_text,
+        "short_label": lambda text: text.removeprefix("zigzag "),
         "capital": lambda text: text[:1].upper() + text[1:],
     }
+
+
+def _minus(write: Callable[[float | None], str]) -> Callable[[float | None], str]:
+    return lambda value: write(value).replace("-", "−")
 
 
 def _data(results: CampaignResults) -> dict[str, Any]:
@@ -168,8 +168,13 @@ def _data(results: CampaignResults) -> dict[str, Any]:
     metadata = data.get("metadata") or {}
     rows = [
         ("Series", f"{data.get('symbol', '–')} {data.get('timeframe', '')}"),
-        ("Bars", f"{data.get('n_bars', 0):,}, from {_minute(data.get('first_time'))} to "
-                 f"{_minute(data.get('last_time'))} (opens, UTC)"),
+        (
+            "Bars",
+            (
+                f"{data.get('n_bars', 0):,}, from {_minute(data.get('first_time'))} to "
+                f"{_minute(data.get('last_time'))} (opens, UTC)"
+            ),
+        ),
         ("Source", data.get("source") or "–"),
         ("Provenance", data.get("provenance") or "not stated"),
         ("Licence", data.get("licence") or "not stated"),
@@ -179,10 +184,14 @@ def _data(results: CampaignResults) -> dict[str, Any]:
     ]
     rows += [(f"Fact: {key}", value) for key, value in metadata.items()]
     return {
-        "symbol": data.get("symbol", "–"), "timeframe": data.get("timeframe", ""),
-        "bars": f"{data.get('n_bars', 0):,}", "first": day(data.get("first_time")),
-        "last": day(data.get("last_time")), "synthetic": bool(data.get("is_synthetic")),
-        "created": day(results.created_at), "rows": rows,
+        "symbol": data.get("symbol", "–"),
+        "timeframe": data.get("timeframe", ""),
+        "bars": f"{data.get('n_bars', 0):,}",
+        "first": day(data.get("first_time")),
+        "last": day(data.get("last_time")),
+        "synthetic": bool(data.get("is_synthetic")),
+        "created": day(results.created_at),
+        "rows": rows,
     }
 
 
@@ -196,8 +205,13 @@ def _minute(text: str | None) -> str:
 def _null(null: Mapping[str, Any] | None) -> dict[str, Any]:
     matrices = figures.null_matrices(null)
     if null is None or matrices is None:
-        return {"histogram": None, "strips": None, "null_text": "", "n_family": 0,
-                "n_surrogates": 0}
+        return {
+            "histogram": None,
+            "strips": None,
+            "null_text": "",
+            "n_family": 0,
+            "n_surrogates": 0,
+        }
     observed, best = figures.standardised(*matrices)
     top = int(np.nanargmax(observed))
     reach = int((best >= observed[top]).sum())
@@ -209,8 +223,11 @@ def _null(null: Mapping[str, Any] | None) -> dict[str, Any]:
     )
     text += f": p = {p_text(p)} for the family of {len(observed)}." if p is not None else "."
     return {
-        "histogram": figures.null_histogram(null), "strips": figures.null_strips(null),
-        "null_text": text, "n_family": len(observed), "n_surrogates": null["n_surrogates"],
+        "histogram": figures.null_histogram(null),
+        "strips": figures.null_strips(null),
+        "null_text": text,
+        "n_family": len(observed),
+        "n_surrogates": null["n_surrogates"],
     }
 
 
@@ -236,7 +253,8 @@ def _part(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     firsts = [p["first_time"] for p in parts if p["first_time"]]
     lasts = [p["last_time"] for p in parts if p["last_time"]]
     return {
-        "first": _minute(min(firsts, default=None)), "last": _minute(max(lasts, default=None)),
+        "first": _minute(min(firsts, default=None)),
+        "last": _minute(max(lasts, default=None)),
         "samples": _span([p["samples"] for p in parts]),
         "events": _span([p["events"] for p in parts]),
         "classes": [_span([p["classes"][c] for p in parts]) for c in ("BUY", "HOLD", "SELL")],
@@ -261,17 +279,6 @@ def _purge_text(runs: Sequence[RunResult]) -> str:
 
 
 # -- the rest -------------------------------------------------------------------------------------
-
-
-def _warnings(runs: Sequence[RunResult]) -> list[Statement]:
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for run in runs:
-        for text in run.warnings:
-            groups.setdefault(re.sub(r"\d[\d.,]*", "#", text), []).append((text, run.strategy))
-    return [
-        Statement(found[0][0], tuple(name for _, name in found), len({t for t, _ in found}) > 1)
-        for found in sorted(groups.values(), key=len, reverse=True)
-    ]
 
 
 def _legacy(facts: Sequence[RunFacts]) -> str:

@@ -61,8 +61,12 @@ def _inline(svg: str, name: str) -> str:
     body = re.sub(r'id="', f'id="{name}-', body)
     body = re.sub(r'href="#', f'href="#{name}-', body)
     body = body.replace("url(#", f"url(#{name}-")
-    return re.sub(r'<svg([^>]*?) width="[^"]*"', r"<svg\1", re.sub(
-        r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1), count=1).strip()
+    return re.sub(
+        r'<svg([^>]*?) width="[^"]*"',
+        r"<svg\1",
+        re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1),
+        count=1,
+    ).strip()
 
 
 # -- the null -------------------------------------------------------------------------------------
@@ -116,14 +120,19 @@ def null_histogram(null: Mapping[str, Any]) -> str:
         axes.vlines(observed[top], 0, 1.08 * tallest, color=ORANGE, linewidth=2)
         side = "right" if observed[top] > np.median(best) else "left"
         axes.text(
-            observed[top], 1.12 * tallest, f" best on the real bars: {null['names'][top]} ",
-            color=ORANGE, ha=side, va="bottom",
+            observed[top],
+            1.12 * tallest,
+            f" best on the real bars: {null['names'][top]} ",
+            color=ORANGE,
+            ha=side,
+            va="bottom",
         )
         axes.set_ylim(-0.14 * tallest, 1.35 * tallest)
         axes.set_xlabel("statistic, in standard deviations of each strategy's own null")
         axes.set_ylabel("surrogate markets")
         axes.spines["left"].set_bounds(0, tallest)
-        axes.set_yticks([tick for tick in axes.get_yticks() if 0 <= tick <= tallest])
+        step = max(1, round(tallest / 4))
+        axes.set_yticks(np.arange(0, tallest + 1, step))
     return out[0]
 
 
@@ -160,28 +169,29 @@ def null_strips(null: Mapping[str, Any]) -> str:
 
 # -- learning curves ------------------------------------------------------------------------------
 
+# A panel is one unit wide and high; its plot leaves room for the title above and numbers below.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.02, 0.92, 0.20, 0.86
+
 
 def learning_curves(facts: Sequence[RunFacts]) -> str | None:
-    """Return small multiples of training and validation loss as SVG; None if no run has any."""
+    """Return small multiples of training and validation loss as SVG; None if no run has any.
+
+    All panels are drawn into one pair of axes: dozens of axes would take seconds.
+    """
     shown = [f for f in facts if _series(f, "train_loss").size and _series(f, "val_loss").size]
     if not shown:
         return None
-    columns = min(_COLUMNS, len(shown))
-    n_rows = -(-len(shown) // columns)
-    low, high = _range(shown)
-    with _figure("learning-curves", 0.35 + 1.3 * n_rows) as (figure, out):
-        grid = figure.subplots(n_rows, columns, squeeze=False)
-        for k, axes in enumerate(grid.flat):
-            if k >= len(shown):
-                axes.set_visible(False)
-                continue
-            _curve(axes, shown[k])
-            axes.set_ylim(low, high)
-            axes.tick_params(labelsize=7, length=2)
-            axes.locator_params(axis="y", nbins=3)
-            axes.locator_params(axis="x", nbins=3, integer=True)
-            if k % columns:
-                axes.tick_params(labelleft=False)
+    n_rows = -(-len(shown) // _COLUMNS)
+    scale = _range(shown)
+    most = max(len(_series(f, "val_loss")) for f in shown)
+    with _figure("learning-curves", 1.32 * n_rows) as (figure, out):
+        figure.set_layout_engine("none")
+        axes = figure.add_axes((0.045, 0.0, 0.955, 1.0))
+        axes.set_axis_off()
+        axes.set_xlim(0, _COLUMNS)
+        axes.set_ylim(n_rows, 0)
+        for k, fact in enumerate(shown):
+            _Panel(axes, k, scale, most).draw(fact)
     return out[0]
 
 
@@ -199,16 +209,49 @@ def _range(shown: Sequence[RunFacts]) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
-def _curve(axes: Any, fact: RunFacts) -> None:
-    train, validation = _series(fact, "train_loss"), _series(fact, "val_loss")
-    if fact.best_baseline_loss is not None:
-        axes.axhline(fact.best_baseline_loss, color=GREY, linewidth=1, linestyle=(0, (4, 2)))
-    best = fact.run.best_epoch
-    if best is not None and best < len(validation):
-        axes.axvline(best, color=GREY, linewidth=0.7, linestyle=":")
-    axes.plot(train, color=BLUE, linewidth=1.1)
-    axes.plot(validation, color=ORANGE, linewidth=1.5)
-    axes.set_title(fact.run.strategy.removeprefix("v15_"), fontsize=8, pad=2)
+class _Panel:
+    """One run's curves at place `k` of the grid."""
+
+    def __init__(self, axes: Any, k: int, scale: tuple[float, float], most: int) -> None:
+        self.axes = axes
+        self.row, self.column = divmod(k, _COLUMNS)
+        self.scale = scale
+        self.most = max(1, most - 1)
+
+    def x(self, epoch: Any) -> Any:
+        return self.column + _LEFT + (_RIGHT - _LEFT) * np.asarray(epoch) / self.most
+
+    def y(self, loss: Any) -> Any:
+        low, high = self.scale
+        share = (np.clip(loss, low, high) - low) / (high - low)
+        return self.row + _BOTTOM - (_BOTTOM - _TOP) * share
+
+    def draw(self, fact: RunFacts) -> None:
+        train, validation = _series(fact, "train_loss"), _series(fact, "val_loss")
+        left, right = self.column + _LEFT, self.column + _RIGHT
+        top, bottom = self.row + _TOP, self.row + _BOTTOM
+        draw = self.axes
+        draw.plot([left, left, right], [top, bottom, bottom], color=GREY, linewidth=0.6)
+        if fact.best_baseline_loss is not None:
+            y = self.y(fact.best_baseline_loss)
+            draw.plot([left, right], [y, y], color=GREY, linewidth=1, linestyle=(0, (4, 2)))
+        best = fact.run.best_epoch
+        if best is not None and best < len(validation):
+            x = self.x(best)
+            draw.plot([x, x], [top, bottom], color=GREY, linewidth=0.8, linestyle=":")
+        draw.plot(self.x(np.arange(len(train))), self.y(train), color=BLUE, linewidth=1.1)
+        draw.plot(
+            self.x(np.arange(len(validation))), self.y(validation), color=ORANGE, linewidth=1.5
+        )
+        name = fact.run.strategy
+        draw.text(left, top - 0.03, name[:30], fontsize=7.5, ha="left", va="bottom")
+        end = len(validation) - 1
+        draw.text(self.x(end), bottom + 0.02, str(end), fontsize=7, ha="center", va="top")
+        if self.column == 0:
+            for share in (0.1, 0.5, 0.9):
+                loss = self.scale[0] + share * (self.scale[1] - self.scale[0])
+                text = f"{loss:.3f}"
+                draw.text(left - 0.02, self.y(loss), text, fontsize=7, ha="right", va="center")
 
 
 # -- one interval in a table cell -----------------------------------------------------------------
@@ -240,9 +283,13 @@ def interval_cell(fact: RunFacts, scale: float | None) -> str:
     text = f"skill {fact.skill:+.4f}, 95 % interval {fact.low:+.4f} to {fact.high:+.4f}"
     arrows = ""
     if fact.low < -scale:
-        arrows += f'<path d="M{low + 5:.1f} {y - 4}L{low:.1f} {y}l5 4" fill="none" stroke="{colour}"/>'
+        arrows += (
+            f'<path d="M{low + 5:.1f} {y - 4}L{low:.1f} {y}l5 4" fill="none" stroke="{colour}"/>'
+        )
     if fact.high > scale:
-        arrows += f'<path d="M{high - 5:.1f} {y - 4}L{high:.1f} {y}l-5 4" fill="none" stroke="{colour}"/>'
+        arrows += (
+            f'<path d="M{high - 5:.1f} {y - 4}L{high:.1f} {y}l-5 4" fill="none" stroke="{colour}"/>'
+        )
     return (
         f'<svg class="interval" viewBox="0 0 {_CELL[0]} {_CELL[1]}" role="img" '
         f'aria-label="{text}"><path d="M{middle} 0V{_CELL[1]}" stroke="#8a8a8a"/>'

@@ -5,21 +5,23 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from marketlab.campaigns._findings import (
+    campaign_answer,
+    duplicates,
+    failure_patterns,
+    statements,
+)
 from marketlab.campaigns._results import CampaignResults
 from marketlab.campaigns._run_facts import (
     GROUPS,
     RunFacts,
-    campaign_answer,
     day,
-    duplicates,
-    failure_patterns,
     nats_text,
     outcome_counts,
     p_text,
     percent,
     ranked,
     run_facts,
-    statements,
 )
 from marketlab.campaigns._tracker import duration_text
 from marketlab.campaigns._verify import Check, VerifyReport, campaign_answers
@@ -176,9 +178,11 @@ def _identity(results: CampaignResults) -> list[str]:
     )
     return [
         f"Campaign `{results.campaign_id}`, seed {results.seed}, status {results.status}.{took}",
-        f"Data: {_md(data.get('symbol', '–'))} {_md(data.get('timeframe', ''))}, "
-        f"{data.get('n_bars', 0):,} bars from {day(data.get('first_time'))} to "
-        f"{day(data.get('last_time'))}; source {_md(data.get('source', '–'))}.{synthetic}",
+        (
+            f"Data: {_md(data.get('symbol', '–'))} {_md(data.get('timeframe', ''))}, "
+            f"{data.get('n_bars', 0):,} bars from {day(data.get('first_time'))} to "
+            f"{day(data.get('last_time'))}; source {_md(data.get('source', '–'))}.{synthetic}"
+        ),
     ]
 
 
@@ -200,8 +204,10 @@ def _counts(facts: Sequence[RunFacts]) -> list[str]:
 
 def _verdict_table(facts: Sequence[RunFacts]) -> list[str]:
     lines = [
-        "| Rank | Strategy | Verdict | Skill, nats (95 %) | Balanced acc. % | Acc. % "
-        "| Majority % | State % | Null p | Events | Epochs |",
+        (
+            "| Rank | Strategy | Verdict | Skill, nats (95 %) | Balanced acc. % | Acc. % "
+            "| Majority % | State % | Null p | Events | Epochs |"
+        ),
         "|---:|---|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for fact in ranked(facts):
@@ -222,10 +228,13 @@ def _verdict_table(facts: Sequence[RunFacts]) -> list[str]:
         lines.append(f"| {' | '.join(_md(cell) for cell in cells)} |")
     lines += [
         "",
-        "Ranked by skill on the bars that comparable runs share. A run with too little data has no "
-        "rank and no interval: its figures carry neither. Majority and state are what two rules "
-        "without a model score: the class most frequent in training, and the direction of the leg "
-        "known at the bar.",
+        (
+            "Ranked by skill on the bars that comparable runs share. A run with too little data, a "
+            "duplicate and an excluded run have no rank. Below 20 events there is no honest interval. "
+            "Majority and state are what two rules "
+            "without a model score: the class most frequent in training, and the direction of the leg "
+            "known at the bar."
+        ),
     ]
     return lines
 
@@ -270,8 +279,10 @@ def _duplicates(facts: Sequence[RunFacts]) -> list[str]:
     if not pairs:
         return ["No two strategies are the same design."]
     lines = [
-        "These strategies are one design with its inputs in another order. They count once as "
-        "evidence; the difference of their scores is what chance alone does here.",
+        (
+            "These strategies are one design with its inputs in another order. They count once as "
+            "evidence; the difference of their scores is what chance alone does here."
+        ),
         "",
         "| Pair | Accuracy % | Difference, points | Skill | Difference, nats |",
         "|---|---|---:|---|---:|",

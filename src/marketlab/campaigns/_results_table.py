@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from marketlab.campaigns._results import CampaignResults
-from marketlab.campaigns._run_facts import RunFacts, p_text, percent, ranked, run_facts
+from marketlab.campaigns._run_facts import RunFacts, nats_text, p_text, percent, ranked, run_facts
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,10 +21,6 @@ class _Column(NamedTuple):
     spare: int = 0  # columns with the highest number are left out first; 0 always stays
 
 
-def _skill(fact: RunFacts) -> str:
-    return "–" if fact.skill is None else f"{fact.skill:+.4f}"
-
-
 def _interval(fact: RunFacts) -> str:
     if fact.low is None or fact.high is None:
         return "–"
@@ -33,7 +29,11 @@ def _interval(fact: RunFacts) -> str:
 
 def _verdict(fact: RunFacts) -> str:
     outcome = fact.outcome or fact.run.status
-    return f"{_SHORT.get(outcome, outcome)}{' (=)' if fact.run.duplicate_of else ''}"
+    return _SHORT.get(outcome, outcome)
+
+
+def _strategy(fact: RunFacts) -> str:
+    return f"{fact.run.strategy}{' (=)' if fact.run.duplicate_of else ''}"
 
 
 def _count(value: int | None) -> str:
@@ -42,9 +42,9 @@ def _count(value: int | None) -> str:
 
 _COLUMNS = (
     _Column("#", 2, lambda f: _count(f.position)),
-    _Column("strategy", 27, lambda f: f.run.strategy, right=False),
-    _Column("verdict", 16, _verdict, right=False),
-    _Column("skill", 7, _skill),
+    _Column("strategy", 27, _strategy, right=False),
+    _Column("verdict", 12, _verdict, right=False),
+    _Column("skill", 7, lambda f: nats_text(f.skill)),
     _Column("95 % interval", 13, _interval, spare=3),
     _Column("bal", 4, lambda f: percent(f.balanced_accuracy), spare=2),
     _Column("acc", 4, lambda f: percent(f.accuracy)),
@@ -64,7 +64,7 @@ def results_table(results: CampaignResults, *, width: int = 100) -> "Table":
     from rich.table import Table
 
     facts = ranked(run_facts(results))
-    names = [len(f.run.strategy) for f in facts]
+    names = [len(_strategy(f)) for f in facts]
     columns = [c._replace(width=max([8, *names])) if c.title == "strategy" else c for c in _COLUMNS]
     columns = _fitting(columns, width)
     table = Table(

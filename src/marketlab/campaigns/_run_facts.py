@@ -1,4 +1,4 @@
-"""One run of a campaign as flat figures, its place in the ranking, and the campaign's one sentence.
+"""One run of a campaign as flat figures, and its place in the ranking.
 
 Every view (CSV, Markdown, HTML, console) reads these, so that no two of them can disagree.
 """
@@ -11,7 +11,6 @@ from typing import Any
 
 from marketlab.campaigns._results import CampaignResults, RunResult
 from marketlab.core import finite_or_none
-from marketlab.evaluation import MIN_EVENTS_TO_JUDGE
 
 OUTCOMES = ("learned", "no evidence", "worse than baseline", "insufficient data")
 GROUPS = ("single", "combination", "zigzag")
@@ -29,7 +28,8 @@ class RunFacts:
 
     ``skill`` and the interval ends are nats per sample over the best causal baseline; accuracies
     are fractions on the judged part. ``null_p`` is adjusted for the family and all trials.
-    ``position`` is the place in the ranking, from 1; only runs that can be judged have one.
+    ``position`` is the place in the ranking, from 1; only runs that can be judged and count as
+    evidence have one (not a duplicate, not an excluded one).
     """
 
     run: RunResult
@@ -84,27 +84,32 @@ class RunFacts:
 
 def run_facts(results: CampaignResults) -> list[RunFacts]:
     """Return the facts of every run in the order of the campaign, ranked where they can be."""
-    common_label = Counter(run.label for run in results.runs).most_common(1)
-    usual = common_label[0][0] if common_label else ""
-    facts = [_facts(run, group_of(run, usual_label=usual)) for run in results.runs]
+    usual = usual_label(results)
+    facts = [_facts(run, group_of(run, usual=usual)) for run in results.runs]
     places = {fact.run.strategy: i for i, fact in enumerate(_judged(facts), start=1)}
     return [
         RunFacts(**{**fact.__dict__, "position": places.get(fact.run.strategy)}) for fact in facts
     ]
 
 
-def group_of(run: RunResult, *, usual_label: str) -> str:
+def usual_label(results: CampaignResults) -> str:
+    """Return the label that most runs of the campaign share, the first of equals."""
+    counts = Counter(run.label for run in results.runs).most_common(1)
+    return counts[0][0] if counts else ""
+
+
+def group_of(run: RunResult, *, usual: str) -> str:
     """Return single, combination or zigzag, from what the run declares and never from its name.
 
     ``zigzag`` are the runs of one block whose label differs from the campaign's usual one.
     """
     if len({_SIDES.sub("", block) for block in run.blocks}) > 1:
         return "combination"
-    return "zigzag" if run.label and run.label != usual_label else "single"
+    return "zigzag" if run.label and run.label != usual else "single"
 
 
 def ranked(facts: Sequence[RunFacts]) -> list[RunFacts]:
-    """Return judged runs by rank, then those that cannot be judged, then the unfinished ones.
+    """Return runs by rank, then those with a verdict but no rank, then those without a verdict.
 
     The last two keep the order of the campaign: their figures carry no order.
     """
@@ -119,7 +124,11 @@ def ranked(facts: Sequence[RunFacts]) -> list[RunFacts]:
 
 
 def _judged(facts: Sequence[RunFacts]) -> list[RunFacts]:
-    able = [f for f in facts if f.outcome in OUTCOMES[:3] and f.ranking_skill is not None]
+    able = [
+        f
+        for f in facts
+        if f.outcome in OUTCOMES[:3] and f.is_evidence and f.ranking_skill is not None
+    ]
 
     def key(fact: RunFacts) -> tuple[int, float]:
         return OUTCOMES.index(str(fact.outcome)), -(fact.ranking_skill or 0.0)
@@ -181,88 +190,6 @@ def _best_accuracy(run: RunResult, scores: Mapping[str, Any]) -> float | None:
     return finite_or_none(scores.get("accuracy"))
 
 
-# -- the one sentence -----------------------------------------------------------------------------
-
-
-def campaign_answer(results: CampaignResults, facts: Sequence[RunFacts]) -> str:
-    """Return the finding of the whole campaign in one sentence."""
-    n = len(results.runs)
-    on = "On synthetic bars, " if results.dataset.get("is_synthetic") else ""
-    if not results.completed:
-        return f"No run of this campaign completed, so it says nothing about its {n} strategies."
-    known = [f for f in facts if f.outcome is not None]
-    if not known:
-        return f"{len(results.completed)} of {n} runs completed and none is judged yet."
-    learned = [f for f in facts if f.is_evidence and f.outcome == "learned"]
-    if learned:
-        names = _names([f.run.strategy for f in learned])
-        body = f"{len(learned)} of {n} strategies beat both the simple rules and noise: {names}"
-        return _capital(f"{on}{body}; {_others(facts, n, but='learned')}.")
-    judged = [f for f in facts if f.position is not None]
-    if not judged:
-        return _capital(f"{on}{_cannot_answer(known, n)}.")
-    return _capital(f"{on}{_nothing_shown(judged, n)}{_unjudged(facts)}.")
-
-
-def _cannot_answer(known: Sequence[RunFacts], n: int) -> str:
-    most = max((f.n_events or 0) for f in known)
-    if most < MIN_EVENTS_TO_JUDGE:
-        return (
-            f"this campaign cannot answer its question: no validation part holds more than {most} "
-            f"independent events where {MIN_EVENTS_TO_JUDGE} are needed, so none of its {n} "
-            "accuracies speaks for or against a design"
-        )
-    return (
-        f"this campaign cannot answer its question: in every one of its {n} runs a class or a part "
-        "of the split is empty, or the events are too few"
-    )
-
-
-def _nothing_shown(judged: Sequence[RunFacts], n: int) -> str:
-    best = max(judged, key=lambda f: f.ranking_skill or 0.0)
-    text = f"nothing here shows that any of the {n} strategies learned anything: the best of them"
-    text += f" ({best.run.strategy}) "
-    skill = best.skill or 0.0
-    gain = "gains" if skill >= 0 else "loses"
-    text += f"{gain} {abs(skill):.4f} nats per sample on the best simple rule"
-    if best.low is not None and best.high is not None:
-        text += f" (95 % interval {best.low:+.4f} to {best.high:+.4f})"
-    if best.null_p is not None:
-        text += f", and the best of equally many strategies on noise does as well with p = {p_text(best.null_p)}"
-    return text
-
-
-def _unjudged(facts: Sequence[RunFacts]) -> str:
-    few = sum(f.outcome == "insufficient data" for f in facts)
-    open_ = sum(f.outcome is None for f in facts)
-    parts = []
-    if few:
-        parts.append(f"{few} could not be judged for lack of data")
-    if open_:
-        parts.append(f"{open_} have no verdict")
-    return f"; {' and '.join(parts)}" if parts else ""
-
-
-def _others(facts: Sequence[RunFacts], n: int, *, but: str) -> str:
-    counts = Counter(f.outcome or "no verdict" for f in facts if f.outcome != but)
-    parts = [f"{count} {name}" for name, count in counts.most_common()]
-    spare = sum(f.outcome == but and not f.is_evidence for f in facts)
-    if spare:
-        parts.append(f"{spare} excluded or duplicate")
-    return f"the other {n - sum(f.outcome == but and f.is_evidence for f in facts)}: " + (
-        ", ".join(parts) if parts else "none"
-    )
-
-
-def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:4])
-    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def outcome_counts(facts: Sequence[RunFacts]) -> dict[str, int]:
     """Return how many runs have each outcome, in the order of `OUTCOMES`, zeros included."""
     counts = Counter(f.outcome for f in facts)
@@ -283,118 +210,12 @@ def percent(value: float | None) -> str:
 
 
 def nats_text(value: float | None) -> str:
-    """Return a skill with sign and four digits, `–` if there is none."""
-    return "–" if value is None else f"{value:+.4f}"
+    """Return a skill with sign and four digits, `–` if there is none; 0 has no sign."""
+    if value is None:
+        return "–"
+    return "0.0000" if abs(value) < 5e-5 else f"{value:+.4f}"
 
 
 def day(text: str | None) -> str:
     """Return the date of an ISO time, `–` if there is none."""
     return "–" if not text else str(text)[:10]
-
-
-# -- duplicates and failures ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Duplicate:
-    """Two runs of one design: their difference is what chance alone does to a score here."""
-
-    first: str
-    second: str
-    accuracy: tuple[float | None, float | None]
-    skill: tuple[float | None, float | None]
-
-    @property
-    def accuracy_difference(self) -> float | None:
-        """Absolute difference of validation accuracy, a fraction."""
-        return _difference(self.accuracy)
-
-    @property
-    def skill_difference(self) -> float | None:
-        """Absolute difference of skill, nats per sample."""
-        return _difference(self.skill)
-
-
-def _difference(pair: tuple[float | None, float | None]) -> float | None:
-    return None if pair[0] is None or pair[1] is None else abs(pair[0] - pair[1])
-
-
-def duplicates(facts: Sequence[RunFacts]) -> list[Duplicate]:
-    """Return the pairs of runs with one design."""
-    by_name = {f.run.strategy: f for f in facts}
-    out = []
-    for fact in facts:
-        first = by_name.get(fact.run.duplicate_of or "")
-        if first is not None:
-            out.append(
-                Duplicate(
-                    first.run.strategy,
-                    fact.run.strategy,
-                    (first.accuracy, fact.accuracy),
-                    (first.skill, fact.skill),
-                )
-            )
-    return out
-
-
-@dataclass(frozen=True)
-class FailurePattern:
-    """Failures with one code."""
-
-    code: str
-    failure_class: str
-    strategies: tuple[str, ...]
-    message: str
-
-
-def failure_patterns(results: CampaignResults) -> list[FailurePattern]:
-    """Return the failures grouped by code, the most frequent first."""
-    groups: dict[str, list[RunResult]] = {}
-    for run in results.runs:
-        if run.status == "failed":
-            groups.setdefault(run.error_code or "no code", []).append(run)
-    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
-    return [
-        FailurePattern(
-            code,
-            ", ".join(sorted({run.failure_class or "unknown" for run in runs})),
-            tuple(run.strategy for run in runs),
-            runs[0].error or "no message was recorded",
-        )
-        for code, runs in ordered
-    ]
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One reason or remedy and the runs it holds for.
-
-    Where the runs' figures differ (``varies``), those of the first run are shown.
-    """
-
-    text: str
-    strategies: tuple[str, ...]
-    varies: bool
-
-    @property
-    def runs(self) -> str:
-        """Whom it holds for, in words; the first run named is the one whose figures are shown."""
-        first, n = self.strategies[0], len(self.strategies)
-        if n == 1:
-            return first
-        if not self.varies:
-            return f"{n} runs" if n > 3 else ", ".join(self.strategies)
-        return f"shown for {first}; {n - 1} more with figures of their own"
-
-
-def statements(facts: Sequence[RunFacts], field: str) -> list[Statement]:
-    """Group `reasons`, `would_change` or `notes` that differ in their figures only, the commonest first."""
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for fact in facts:
-        for text in getattr(fact, field):
-            shape = re.sub(r"[+-]?\d[\d.,e-]*", "#", text)
-            groups.setdefault(shape, []).append((text, fact.run.strategy))
-    return [
-        Statement(found[0][0], tuple(name for _, name in found), len({t for t, _ in found}) > 1)
-        for found in sorted(groups.values(), key=len, reverse=True)
-    ]

@@ -133,7 +133,8 @@ def _notes(found: Sequence[Mapping[str, Any]]) -> str:
     if before and before not in earlier:
         earlier.append(str(before))
     if earlier:
-        notes.append(f"earlier attempts: {', '.join(earlier)}")
+        before_those = f" and {len(earlier) - 5} before" if len(earlier) > 5 else ""
+        notes.append(f"earlier operations: {', '.join(earlier[-5:])}{before_those}")
     return "; ".join(notes)
 
 

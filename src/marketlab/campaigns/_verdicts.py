@@ -37,6 +37,7 @@ def null_evidence(result: MaxStatisticResult, position: int) -> NullEvidence:
         family_size=result.n_family,
         same_procedure=True,
         description=DESCRIPTION,
+        model="linear against linear",
     )
 
 

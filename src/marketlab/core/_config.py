@@ -133,12 +133,12 @@ def from_mapping(
 
 
 def _issue(cls: type[BaseModel], item: Any) -> dict[str, Any]:
-    path = ".".join(str(part) for part in item["loc"])
+    path = ".".join(_walk(cls, item["loc"])[1])
     kind = item["type"]
     suggestion: str | None = None
     if kind == "extra_forbidden":
         name = str(item["loc"][-1])
-        suggestion = did_you_mean(name, _fields_at(cls, item["loc"][:-1]))
+        suggestion = did_you_mean(name, _names_of(_walk(cls, item["loc"][:-1])[0]))
         message = f"unknown key {name!r}."
         code = "STRATEGY-ValidationFailed"
     elif kind == "missing":
@@ -165,20 +165,32 @@ def _issue(cls: type[BaseModel], item: Any) -> dict[str, Any]:
     }
 
 
-def _fields_at(cls: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
-    """Return the field names that a mapping at `loc` may have."""
+def _walk(cls: type[BaseModel], loc: tuple[Any, ...]) -> tuple[list[type[BaseModel]], list[str]]:
+    """Return the models that may stand at `loc`, and the path as the file's writer sees it.
+
+    pydantic puts the tag of a discriminated union into the location; the file has no such key.
+    """
     models: list[type[BaseModel]] = [cls]
+    path: list[str] = []
     for part in loc:
-        following: list[type[BaseModel]] = []
-        for model in models:
-            field = model.model_fields.get(str(part))
-            if field is not None:
-                following += _models_in(field.annotation)
-            elif isinstance(part, int):
-                following.append(model)
-        # A dict key or a union tag has no field of its own: stay where we are.
-        models = following or models
-    return [alias for m in models for n, f in m.model_fields.items() for alias in (f.alias or n,)]
+        fields = [m.model_fields[str(part)] for m in models if str(part) in m.model_fields]
+        if fields:
+            models = [model for field in fields for model in _models_in(field.annotation)]
+        else:
+            tagged = [m for m in models if _has_tag(m, part)]
+            if len(models) > 1 and tagged:
+                models = tagged
+                continue
+        path.append(str(part))
+    return models, path
+
+
+def _has_tag(model: type[BaseModel], part: Any) -> bool:
+    return any(part in get_args(field.annotation) for field in model.model_fields.values())
+
+
+def _names_of(models: list[type[BaseModel]]) -> list[str]:
+    return [field.alias or name for m in models for name, field in m.model_fields.items()]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

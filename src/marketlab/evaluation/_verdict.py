@@ -30,6 +30,7 @@ class NullEvidence(FrozenConfig):
         procedure (features, labels, split, model, stopping, baselines). If not, they are not
         exchangeable and p does not count.
     description : what was surrogated and fitted, one line for the report.
+    model : what was compared with what, in three words ("linear against linear").
     """
 
     p_adjusted: float | None
@@ -39,6 +40,7 @@ class NullEvidence(FrozenConfig):
     family_size: int
     same_procedure: bool
     description: str = ""
+    model: str = ""
 
 
 def null_evidence(

@@ -44,6 +44,12 @@ def nats(value: float) -> str:
     return f"{value:+.4f}" if abs(value) >= 5e-5 or value == 0.0 else f"{value:+.1e}"
 
 
+def percent(share: float) -> str:
+    """Return ``1 %``, ``0.25 %``, ``100 %``: two significant digits, never an exponent."""
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
+
+
 def ends(interval: Interval) -> str:
     """Return ``-0.0012 to +0.0340``."""
     return f"{nats(interval.low)} to {nats(interval.high)}"
@@ -118,10 +124,11 @@ def _null_clause(facts: Facts) -> str:
 def _noise(facts: Facts) -> str:
     if facts.null_p is None:
         raise AssertionError("only a null that counts is quoted")
-    trials = plural(facts.evidence.n_trials, "trial")
+    null, trials = facts.evidence.null, plural(facts.evidence.n_trials, "trial")
+    model = f" ({null.model})" if null is not None and null.model else ""
     return (
-        f"noise sent through the same procedure does as well in {100 * facts.null_p:.2g} % of "
-        f"cases, with {trials} counted"
+        f"surrogate bars without direction do as well in {percent(facts.null_p)} of "
+        f"cases{model}, with {trials} counted"
     )
 
 
@@ -225,10 +232,14 @@ def _more_events(facts: Facts, missing: float, purpose: str) -> str:
     share = facts.evidence.judged_share
     in_all = f", {roughly(bars / share)} in all at its share of {100 * share:g} %" if share else ""
     return (
-        f"about {roughly(missing)} more events {purpose}: this series gives {rate:.2g} "
+        f"about {roughly(missing)} more events {purpose}: this series gives {_rate(rate)} "
         f"events of {facts.evidence.label_text} per 1,000 bars, so about {roughly(bars)} more "
         f"bars {where}{in_all}."
     )
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _events_for_interval(facts: Facts) -> float | None:
@@ -274,7 +285,7 @@ def notes(facts: Facts) -> tuple[str, ...]:
         if evidence.selected_on_judged_part:
             out.append(
                 "The validation part also chose the epoch, so the intervals are a little too "
-                "favourable; the null's p is not, because its surrogates were stopped alike."
+                "favourable; the null's p compares real and surrogate bars by one procedure."
                 if evidence.null is not None and evidence.null.same_procedure
                 else "The validation part also chose the epoch, so the intervals are a little too "
                 "favourable, and no valid null makes up for it."

@@ -41,22 +41,26 @@ def delete_checkpoint(session: Session, operation_id: str) -> dict[str, Any]:
     ConflictError while the operation is pending, resuming or running.
     """
     from marketlab.core import ConflictError
+    from marketlab.training import delete_checkpoint as delete_files
 
     row, path = _of(session, operation_id)
     if row["status"] in ACTIVE:
         raise ConflictError(
             f"the operation is {row['status']} and may need its checkpoint.",
-            code="CHECKPOINT-InUse", field="status", value=row["status"],
+            code="CHECKPOINT-InUse",
+            field="status",
+            value=row["status"],
             suggestion="Cancel the operation first.",
         )
     freed = _size(path)
-    _remove(path)
+    delete_files(path)
     return {"operation_id": operation_id, "deleted": True, "freed_bytes": freed}
 
 
 def cleanup_checkpoints(session: Session, *, max_age_days: float = 30.0) -> dict[str, Any]:
     """Delete the checkpoints older than so many days, but none of an active operation."""
     from marketlab.core import ConfigError
+    from marketlab.training import delete_checkpoint as delete_files
 
     if not max_age_days >= 0:
         raise ConfigError(
@@ -69,7 +73,7 @@ def cleanup_checkpoints(session: Session, *, max_age_days: float = 30.0) -> dict
         if item["status"] in ACTIVE or now - _modified(path) < max_age_days * _DAY_SECONDS:
             continue
         freed += item["size_bytes"]
-        _remove(path)
+        delete_files(path)
         deleted.append(item["operation_id"] or path.name)
     return {"deleted": deleted, "deleted_count": len(deleted), "freed_bytes": freed}
 
@@ -96,15 +100,17 @@ def _of(session: Session, operation_id: str) -> tuple[dict[str, Any], Path]:
     path = session.workspace.checkpoint(row["run_id"]) if row["run_id"] else None
     if path is None or not path.is_dir():
         raise NotFoundError(
-            f"the operation {operation_id} has no checkpoint.", code="CHECKPOINT-NotFound",
-            field="operation_id", suggestion="Retry it from the beginning.",
+            f"the operation {operation_id} has no checkpoint.",
+            code="CHECKPOINT-NotFound",
+            field="operation_id",
+            suggestion="Retry it from the beginning.",
         )
     return row, path
 
 
 def _facts(path: Path, row: dict[str, Any] | None) -> dict[str, Any]:
     from marketlab.core import MarketLabError
-    from marketlab.training import load_checkpoint
+    from marketlab.training import checkpoint_facts as read_facts
 
     facts: dict[str, Any] = {
         "operation_id": row["operation_id"] if row else None,
@@ -118,14 +124,14 @@ def _facts(path: Path, row: dict[str, Any] | None) -> dict[str, Any]:
         "problem": None,
     }
     try:
-        checkpoint = load_checkpoint(path)
+        stored = read_facts(path)
     except MarketLabError as error:
         return {**facts, "problem": str(error)}
     return {
         **facts,
-        "checkpoint_type": checkpoint.kind,
-        "created_at": checkpoint.created_at,
-        "epoch": checkpoint.state.epoch,
+        "checkpoint_type": stored["kind"],
+        "created_at": stored["saved_at"],
+        "epoch": stored["epoch"],
     }
 
 
@@ -135,9 +141,3 @@ def _size(path: Path) -> int:
 
 def _modified(path: Path) -> float:
     return max((item.stat().st_mtime for item in path.rglob("*")), default=path.stat().st_mtime)
-
-
-def _remove(path: Path) -> None:
-    import shutil
-
-    shutil.rmtree(path)

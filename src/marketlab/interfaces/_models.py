@@ -18,7 +18,9 @@ def list_models(workspace: "Workspace") -> list[dict[str, Any]]:
         card = entry.card
         listed.append(
             {
-                "card_id": entry.card_id, "stage": entry.stage, "problem": entry.problem,
+                "card_id": entry.card_id,
+                "stage": entry.stage,
+                "problem": entry.problem,
                 "name": card.name if card else None,
                 "symbol": card.symbol if card else None,
                 "timeframe": card.timeframe if card else None,
@@ -77,7 +79,10 @@ def register_run(session: Session, reference: str) -> str:
     if row["status"] != "completed":
         raise ConflictError(
             f"the run of {row['strategy_name']} is {row['status']}; only a completed run has a "
-            "model.", code="RUN-NotCompleted", field="status", value=row["status"],
+            "model.",
+            code="RUN-NotCompleted",
+            field="status",
+            value=row["status"],
         )
     run = session.ledger.run(row["run_id"])
     folder = session.workspace.run_folder(row["run_id"])
@@ -96,8 +101,10 @@ def _row(session: Session, reference: str) -> dict[str, Any]:
             return row
     known = [row["run_id"] for row in rows if row["status"] == "completed"]
     raise NotFoundError(
-        f"there is no card, run or operation {reference!r}.", code="MODEL-NotFound",
-        field="reference", suggestion=did_you_mean(reference, known[-20:]),
+        f"there is no card, run or operation {reference!r}.",
+        code="MODEL-NotFound",
+        field="reference",
+        suggestion=did_you_mean(reference, known[-20:]),
     )
 
 
@@ -144,7 +151,8 @@ def _weights(path: Path) -> dict[str, Any]:
         return dict(load_file(path))
     except (OSError, ValueError) as error:
         raise IntegrityError(
-            f"{path} cannot be read: {error}.", code="STORAGE-Corrupt",
+            f"{path} cannot be read: {error}.",
+            code="STORAGE-Corrupt",
             suggestion="Run the strategy again; its other files are kept.",
         ) from error
 
@@ -180,7 +188,12 @@ def replay(
         proof = prove_replay(model, bars, start=start, config=config, journal=journal)
     override = model.promotion.override if model.promotion is not None else None
     return {
-        **proof.to_mapping(), "passed": proof.passed, "sentence": proof.sentence,
-        "name": name, "override": override, "journal": str(path),
-        "initial_equity": config.initial_equity, "spread_pips": spread_pips,
+        **proof.to_mapping(),
+        "passed": proof.passed,
+        "sentence": proof.sentence,
+        "name": name,
+        "override": override,
+        "journal": str(path),
+        "initial_equity": config.initial_equity,
+        "spread_pips": spread_pips,
     }

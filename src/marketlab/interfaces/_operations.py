@@ -41,7 +41,8 @@ def start_training(
         row = session.service.start_training(request)
         stamped = {
             **row["request"],
-            "idempotency_key": idempotency_key, "idempotency_body": request.content_id(),
+            "idempotency_key": idempotency_key,
+            "idempotency_body": request.content_id(),
         }
         session.ledger.update_operation(row["operation_id"], request=stamped)
         return _started(session, row)
@@ -57,7 +58,8 @@ def _find_key(session: Session, key: str, request: "StartRequest") -> dict[str, 
         if row["request"].get("idempotency_body") != request.content_id():
             raise ConflictError(
                 f"the idempotency key {key!r} was used with another request.",
-                code="REQUEST-IdempotencyKeyReused", field="Idempotency-Key",
+                code="REQUEST-IdempotencyKeyReused",
+                field="Idempotency-Key",
                 suggestion="Use a new key for a new request.",
             )
         return row
@@ -79,7 +81,9 @@ def _started(session: Session, row: dict[str, Any]) -> dict[str, Any]:
         "run_id": row["run_id"],
         "estimated_duration_minutes": _estimated_minutes(session, row),
         "data": {
-            "operation_id": operation_id, "task_id": operation_id, "status": row["status"],
+            "operation_id": operation_id,
+            "task_id": operation_id,
+            "status": row["status"],
         },
     }
 
@@ -91,7 +95,7 @@ def _estimated_minutes(session: Session, row: dict[str, Any]) -> float:
     training = row["request"]["strategy"]["training"]
     rows = found[0].n_bars * training["data_split"]["train"] if found else 0.0
     steps = rows / training["batch_size"] * training["epochs"]
-    return round(max(steps * _SECONDS_PER_STEP / 60.0, 0.01), 2)
+    return float(round(max(steps * _SECONDS_PER_STEP / 60.0, 0.01), 2))
 
 
 def train(
@@ -153,7 +157,9 @@ def list_operations(
     known = (*ACTIVE, *FINAL)
     if status is not None and status not in known:
         raise ConfigError(
-            f"there is no status {status!r}.", field="status", value=status,
+            f"there is no status {status!r}.",
+            field="status",
+            value=status,
             suggestion=did_you_mean(status, known),
         )
     check_between("limit", limit, 1, _MOST_ROWS)
@@ -161,7 +167,10 @@ def list_operations(
         raise ConfigError(f"offset must be at least 0; received {offset}.", field="offset")
     wanted = tuple(s for s in known if status in (None, s) and (s in ACTIVE or not active_only))
     rows, total = session.ledger.list_operations(
-        statuses=wanted, operation_type=operation_type, limit=limit, offset=offset,
+        statuses=wanted,
+        operation_type=operation_type,
+        limit=limit,
+        offset=offset,
         newest_first=True,
     )
     _, active = session.ledger.list_operations(
@@ -205,7 +214,9 @@ def operation_results(session: Session, operation_id: str) -> dict[str, Any]:
     if row["status"] not in ("completed", "failed"):
         raise RequestError(
             f"results exist once an operation completed or failed; this one is {row['status']}.",
-            code="OPERATION-NotFinished", field="status", value=row["status"],
+            code="OPERATION-NotFinished",
+            field="status",
+            value=row["status"],
             suggestion="Ask again later.",
         )
     verdict = None
@@ -247,8 +258,11 @@ def training_performance(session: Session, operation_id: str) -> dict[str, Any]:
 _WINDOW = 10
 _CHANGE = 0.05
 _NUMBERS = {
-    "train_loss": "train_loss", "train_accuracy": "train_acc", "val_loss": "val_loss",
-    "val_accuracy": "val_acc", "learning_rate": "learning_rate",
+    "train_loss": "train_loss",
+    "train_accuracy": "train_acc",
+    "val_loss": "val_loss",
+    "val_accuracy": "val_acc",
+    "learning_rate": "learning_rate",
     "duration": "epoch_duration_seconds",
 }
 
@@ -276,7 +290,7 @@ def operation_metrics(session: Session, operation_id: str) -> dict[str, Any]:
 
 
 def is_overfitting(epochs: list[dict[str, Any]]) -> bool:
-    """Say whether over the last 10 epochs training loss fell by 5 % while validation rose by 5 %."""
+    """Say whether in the last 10 epochs training loss fell by 5 % and validation rose by 5 %."""
     if len(epochs) < _WINDOW:
         return False
     first, last = epochs[-_WINDOW], epochs[-1]

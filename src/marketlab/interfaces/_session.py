@@ -38,9 +38,9 @@ def default_workers() -> int:
 @contextmanager
 def open_session(workspace: "Workspace", *, workers: int | None = None) -> Iterator[Session]:
     """Open a workspace with running workers (the default number for None)."""
-    with steering_session(workspace, workers=workers or default_workers()) as session:
-        with session.executor:
-            yield session
+    count = workers or default_workers()
+    with steering_session(workspace, workers=count) as session, session.executor:
+        yield session
 
 
 @contextmanager

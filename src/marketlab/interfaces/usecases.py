@@ -72,7 +72,9 @@ __all__ = [
     "operation_results",
     "plan",
     "promote",
+    "recover",
     "replay",
+    "report_paths",
     "results_mapping",
     "resume_campaign",
     "resume_operation",
@@ -100,7 +102,7 @@ OnStep = Callable[[str, int, int], None]
 
 
 def init_workspace(workspace: "Workspace", *, recipe: str | None = None) -> dict[str, Any]:
-    """Create folders and ledger; with a recipe, also its bars and strategies. Files stay as they are.
+    """Create folders and ledger; with a recipe, also its bars and strategies; no file is replaced.
 
     Raises
     ------
@@ -125,8 +127,16 @@ def warm_up(on_step: OnStep | None = None) -> dict[str, Any]:
 
     from marketlab.kernels import cache_folder, warmup
 
-    rooms = ("features", "labels", "evaluation", "models", "training", "backtest", "runtime",
-             "campaigns")
+    rooms = (
+        "features",
+        "labels",
+        "evaluation",
+        "models",
+        "training",
+        "backtest",
+        "runtime",
+        "campaigns",
+    )
     for room in rooms:  # importing a room registers its kernels
         importlib.import_module(f"marketlab.{room}")
     started = time.monotonic()
@@ -140,6 +150,12 @@ def warm_up(on_step: OnStep | None = None) -> dict[str, Any]:
         "seconds": round(time.monotonic() - started, 1),
         "cache": str(cache_folder()),
     }
+
+
+def recover(workspace: "Workspace") -> list[str]:
+    """Mark operations failed whose process ended, so that they can be resumed; return their ids."""
+    with steering_session(workspace) as session:
+        return list(session.service.recover())
 
 
 # -- data -----------------------------------------------------------------------------------------
@@ -163,7 +179,10 @@ def import_data(
 
     workspace.require()
     bars, report = import_bars(
-        path, symbol=symbol, timeframe=timeframe, timezone=timezone,
+        path,
+        symbol=symbol,
+        timeframe=timeframe,
+        timezone=timezone,
         options=from_mapping(ImportOptions, options, source="options"),
     )
     dataset_id = workspace.catalog.add(bars)
@@ -182,15 +201,14 @@ def make_synthetic(workspace: "Workspace", options: dict[str, Any]) -> dict[str,
 
 def fetch_bundled(workspace: "Workspace | None", on_step: OnStep | None = None) -> dict[str, Any]:
     """Download the real series, and store them in the catalog of `workspace` if one is given."""
-    from marketlab.data import BUNDLED
+    from marketlab.data import BUNDLED, load_bundled
     from marketlab.data import fetch_bundled as fetch
-    from marketlab.data import load_bundled
 
     wheels = fetch(on_step)
-    stored = {}
-    for name in BUNDLED.names() if workspace is not None else ():
-        assert workspace is not None  # noqa: S101 - for the type checker only
-        stored[name] = workspace.catalog.add(load_bundled(name))
+    stored: dict[str, str] = {}
+    if workspace is not None:
+        catalog = workspace.catalog
+        stored = {name: catalog.add(load_bundled(name)) for name in BUNDLED.names()}
     return {"wheels": [str(path) for path in wheels], "series": BUNDLED.names(), "stored": stored}
 
 
@@ -240,8 +258,10 @@ def list_strategies(workspace: "Workspace") -> list[dict[str, Any]]:
         try:
             strategy = load_strategy(path)
             entry |= {
-                "description": strategy.description, "symbol": strategy.symbol,
-                "timeframe": strategy.timeframe, "indicators": sorted(strategy.indicators),
+                "description": strategy.description,
+                "symbol": strategy.symbol,
+                "timeframe": strategy.timeframe,
+                "indicators": sorted(strategy.indicators),
             }
         except MarketLabError as error:
             entry |= {"valid": False, "problem": str(error)}
@@ -295,14 +315,17 @@ def import_strategy(
     unused = [issue for issue in found if "unused" in issue.code.lower()]
     if unused:
         raise ConfigError(
-            unused[0].message, code=unused[0].code, field=unused[0].field,
+            unused[0].message,
+            code=unused[0].code,
+            field=unused[0].field,
             suggestion="Remove it, or add a fuzzy set that reads it.",
         )
     target = inside(workspace.require().strategies, f"{strategy.name}.yaml")
     if target.exists():
         raise ConflictError(
             f"there is a strategy {strategy.name!r} already; nothing is overwritten.",
-            code="STRATEGY-Exists", field="name",
+            code="STRATEGY-Exists",
+            field="name",
             suggestion="Delete that file, or import under another name with --name.",
         )
     atomic_write(target, dump_yaml(mapping))
@@ -376,6 +399,13 @@ def campaign_report(workspace: "Workspace", campaign_id: str) -> dict[str, str]:
 
     paths = write_report(workspace, campaign_results(workspace, campaign_id))
     return {kind: str(path) for kind, path in paths.items()}
+
+
+def report_paths(workspace: "Workspace", results: "CampaignResults") -> dict[str, str]:
+    """Return the report files of a campaign that exist, by file name."""
+    folder = workspace.root / "reports" / results.campaign_id
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return {path.name: str(path) for path in found if path.is_file()}
 
 
 def verify(workspace: "Workspace", campaign_id: str | None) -> "VerifyReport":

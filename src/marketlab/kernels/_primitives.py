@@ -4,6 +4,10 @@ A primitive is never handed a later bar, and one kernel serves research (one cal
 and live running (one call per bar), so whatever is composed of primitives is causal and equal in
 both. A new one is a kernel file and one entry here; the contract suite in ``tests/kernels``
 picks it up by itself.
+
+This file compiles nothing, yet decides the numbers that kernels receive (a smoothing factor, say),
+so it must count among the kernel sources by which a saved state is known. The hash takes every
+file that holds the mark @jit, and here it stands.
 """
 
 from collections.abc import Callable, Mapping, Sequence

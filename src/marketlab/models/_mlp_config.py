@@ -128,7 +128,7 @@ def pack(weights: Weights, dtype: str) -> NDArray[Any]:
 
 def unpack(flat: NDArray[Any], sizes: tuple[int, ...]) -> Weights:
     """Return the parameters of a flat vector as a dict of own copies; the inverse of `pack`."""
-    return {name: np.ascontiguousarray(view.T) for name, view in _views(flat, sizes)}
+    return {name: np.array(view.T, order="C") for name, view in _views(flat, sizes)}
 
 
 def _views(flat: NDArray[Any], sizes: tuple[int, ...]) -> list[tuple[str, NDArray[Any]]]:

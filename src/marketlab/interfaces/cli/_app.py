@@ -81,9 +81,7 @@ def run(arguments: Sequence[str]) -> int:
     state = State()
     as_json = "--json" in arguments
     try:
-        code = app(
-            args=list(arguments), prog_name="marketlab", standalone_mode=False, obj=state
-        )
+        code = app(args=list(arguments), prog_name="marketlab", standalone_mode=False, obj=state)
     except typer.Abort:
         return _interrupted()
     except BrokenPipeError:  # the reader of our output went away
@@ -102,7 +100,7 @@ def _interrupted() -> int:
 
 
 def _complain(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - the one place where errors are shown
+    print(text, file=sys.stderr)
 
 
 def _show(error: Exception, *, as_json: bool, verbose: bool) -> int:

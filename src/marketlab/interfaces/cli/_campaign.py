@@ -43,7 +43,9 @@ def run(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Run a campaign: train every strategy, score surrogates, judge, write the reports.
+    """Run a campaign to its verdicts and reports.
+
+    Trains every strategy, scores surrogates, judges, writes the reports.
 
     Ctrl-C stops it; `marketlab campaign resume` goes on from there.
     """
@@ -67,7 +69,10 @@ def resume(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Go on with a stopped campaign: finished runs are kept, interrupted ones continue."""
+    """Go on with a campaign that was stopped.
+
+    Finished runs are kept, interrupted ones continue from their checkpoint.
+    """
     from marketlab.interfaces import usecases
     from marketlab.interfaces.cli._live import campaign_view
 
@@ -98,7 +103,7 @@ def finish(shell: Shell, results: "CampaignResults") -> int:
 def list_(
     context: typer.Context, *, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
-    """List the campaigns of the workspace and the recipes that can be run."""
+    """List campaigns and recipes."""
     from marketlab.campaigns import recipe_names
     from marketlab.interfaces import usecases
 
@@ -125,8 +130,8 @@ def results_(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a campaign amounts to, finished or not."""
-    from marketlab.campaigns import results_csv
+    """Show what a campaign amounts to."""
+    from marketlab.campaigns._results_files import results_csv
     from marketlab.interfaces import usecases
     from marketlab.interfaces.cli._results import sentence, show_results
 
@@ -148,7 +153,7 @@ def report(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the reports of a campaign again and print where they are."""
+    """Write the reports of a campaign again."""
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
@@ -167,7 +172,10 @@ def verify(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Check the files of every run; for one campaign, also the five checks and four questions."""
+    """Check the files of runs.
+
+    For one campaign also the five end-to-end checks and the four questions.
+    """
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)

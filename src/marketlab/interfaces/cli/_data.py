@@ -24,7 +24,9 @@ def import_(
     timeframe: Annotated[str, typer.Option(help="For example 1h or 1d.")],
     timezone: Annotated[
         str | None,
-        typer.Option(help="Zone of times that state none: UTC, America/New_York, …; never guessed."),
+        typer.Option(
+            help="Zone of times that state none: UTC, America/New_York, …; never guessed."
+        ),
     ] = None,
     time_column: Annotated[
         str | None, typer.Option(help="Header of the time column, if it has an unusual one.")
@@ -50,7 +52,11 @@ def import_(
     if time_column is not None:
         options["columns"] = {"time": time_column}
     facts = usecases.import_data(
-        shell.workspace, path, symbol=symbol, timeframe=timeframe, timezone=timezone,
+        shell.workspace,
+        path,
+        symbol=symbol,
+        timeframe=timeframe,
+        timezone=timezone,
         options=options,
     )
     shell.show(facts, dataset_lines(facts))
@@ -68,8 +74,17 @@ def list_(
     lines = table(
         ("id", "symbol", "timeframe", "bars", "first", "last", "volume", "synthetic", "source"),
         [
-            (r["dataset_id"][:12], r["symbol"], r["timeframe"], r["n_bars"], r["first_time"][:10],
-             r["last_time"][:10], r["has_volume"], r["is_synthetic"], r["source"])
+            (
+                r["dataset_id"][:12],
+                r["symbol"],
+                r["timeframe"],
+                r["n_bars"],
+                r["first_time"][:10],
+                r["last_time"][:10],
+                r["has_volume"],
+                r["is_synthetic"],
+                r["source"],
+            )
             for r in rows
         ],
     )
@@ -87,7 +102,7 @@ def describe(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what one data set is and everything odd about it."""
+    """Show one data set and what is odd about it."""
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
@@ -98,9 +113,9 @@ def describe(
 def dataset_lines(facts: dict[str, Any]) -> list[str]:
     """Return a manifest with its findings in words."""
     kind = "SYNTHETIC bars" if facts["is_synthetic"] else "bars"
+    span = f"{facts['first_time']} to {facts['last_time']}"
     lines = [
-        f"{facts['symbol']} {facts['timeframe']}: {facts['n_bars']} {kind}, "
-        f"{facts['first_time']} to {facts['last_time']}",
+        f"{facts['symbol']} {facts['timeframe']}: {facts['n_bars']} {kind}, {span}",
         f"  id          {facts['dataset_id']}",
         f"  source      {facts['source']}",
         f"  provenance  {facts['provenance']}",
@@ -108,8 +123,7 @@ def dataset_lines(facts: dict[str, Any]) -> list[str]:
         f"  volume      {'yes' if facts['has_volume'] else 'none'}",
     ]
     findings = facts.get("report", {}).get("findings", [])
-    for item in findings:
-        lines.append(f"  {item['severity']}: {item['message']} ({item['count']})")
+    lines += [f"  {item['severity']}: {item['message']} ({item['count']})" for item in findings]
     if "report" in facts and not findings:
         lines.append("  Nothing odd was found.")
     return lines
@@ -119,7 +133,7 @@ def dataset_lines(facts: dict[str, Any]) -> list[str]:
 def verify(
     context: typer.Context, *, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> int:
-    """Read every stored file again and say what is not as it was stored."""
+    """Check every stored file again."""
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
@@ -134,7 +148,9 @@ def verify(
 def fetch_bundled(
     context: typer.Context, *, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
-    """Download the real series (two small packages, never installed) into the user's cache.
+    """Download the real series.
+
+    Two small packages, never installed, go into the user's cache.
 
     In a workspace the series are stored in its catalog too.
     """
@@ -166,12 +182,18 @@ def synthetic(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Store made-up bars, with or without a planted edge; they stay marked as synthetic."""
+    """Store made-up bars.
+
+    With or without a planted edge; they stay marked as synthetic.
+    """
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
     options = {
-        "symbol": symbol, "timeframe": timeframe, "n_bars": bars, "seed": seed,
+        "symbol": symbol,
+        "timeframe": timeframe,
+        "n_bars": bars,
+        "seed": seed,
         "edge_strength": edge,
     }
     facts = usecases.make_synthetic(shell.workspace, options)

@@ -55,10 +55,10 @@ class PlainCampaign(CampaignView):
     def tick(self, state: "CampaignState") -> None:
         """Print what has changed, and the counts from time to time."""
         for row in state.rows:
-            if row["status"] in ("completed", "failed", "cancelled"):
-                if row["strategy"] not in self._ended:
-                    self._ended.add(row["strategy"])
-                    _note(ended_line(row))
+            ended = row["status"] in ("completed", "failed", "cancelled")
+            if ended and row["strategy"] not in self._ended:
+                self._ended.add(row["strategy"])
+                _note(ended_line(row))
         due = time.monotonic() - self._shown_at > _PLAIN_SECONDS
         if due or state.phase != self._phase:
             self._shown_at, self._phase = time.monotonic(), state.phase
@@ -66,7 +66,7 @@ class PlainCampaign(CampaignView):
 
 
 class LiveCampaign(CampaignView):
-    """A table that is redrawn in place; if it is higher than the terminal, what runs stays in it."""
+    """A table that is redrawn in place; if the terminal is too low, what runs stays in it."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -98,8 +98,13 @@ def state_table(state: "CampaignState", *, height: int = 50) -> "Table":
 
     room = max(3, height - _FRAME_LINES)
     table = Table(
-        title=state.campaign_id, title_justify="left", caption=status_line(state),
-        caption_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False,
+        title=state.campaign_id,
+        title_justify="left",
+        caption=status_line(state),
+        caption_justify="left",
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
     )
     table.add_column("strategy", no_wrap=True)
     table.add_column("status", no_wrap=True)
@@ -126,8 +131,13 @@ def _cells(row: dict[str, Any]) -> list[str]:
     epochs = row["epochs"] if row["epochs"] is not None else row["epoch"] + 1 if running else None
     loss = row["val_loss"]
     return [
-        row["strategy"], row["status"], bar, "-" if epochs is None else str(epochs),
-        "-" if loss is None else f"{loss:.4f}", duration(row["seconds"]), str(row["notes"] or ""),
+        row["strategy"],
+        row["status"],
+        bar,
+        "-" if epochs is None else str(epochs),
+        "-" if loss is None else f"{loss:.4f}",
+        duration(row["seconds"]),
+        str(row["notes"] or ""),
     ]
 
 
@@ -187,4 +197,4 @@ class TrainingView:
 
 def _note(line: str) -> None:
     """Print progress on stderr, so that stdout holds results only."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - progress for people
+    print(line, file=sys.stderr, flush=True)

@@ -18,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
 def models(
     context: typer.Context, *, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
-    """List the stored models and which of them serve."""
+    """List models and which of them serve."""
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
@@ -26,8 +26,15 @@ def models(
     lines = table(
         ("card", "stage", "symbol", "timeframe", "verdict", "synthetic", "problem"),
         [
-            (r["card_id"], r["stage"], r["symbol"], r["timeframe"], r["outcome"],
-             r["is_synthetic"], r["problem"])
+            (
+                r["card_id"],
+                r["stage"],
+                r["symbol"],
+                r["timeframe"],
+                r["outcome"],
+                r["is_synthetic"],
+                r["problem"],
+            )
             for r in rows
         ],
     )
@@ -47,14 +54,15 @@ def promote(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a model serve in dry run under its strategy's name, if every gate passes."""
+    """Let a model serve in dry run, through gates.
+
+    It serves under its strategy's name if every gate passes.
+    """
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
     facts = usecases.promote(shell.workspace, reference, override=override)
-    shell.show(
-        facts, [facts["sentence"], f"Next: marketlab run --replay {facts['name']}"]
-    )
+    shell.show(facts, [facts["sentence"], f"Next: marketlab run --replay {facts['name']}"])
 
 
 def rollback(
@@ -65,7 +73,7 @@ def rollback(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let the model serve again that served before the present one."""
+    """Let the earlier model serve again."""
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
@@ -83,7 +91,10 @@ def run(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Run a promoted model bar by bar with simulated money, and prove it equal to the batch."""
+    """Replay a promoted model bar by bar.
+
+    With simulated money, over bars it never saw; proves that it equals the batch to the last bit.
+    """
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
@@ -96,10 +107,10 @@ def run(
             for part, equal in facts["equal"].items()
         ],
     )
+    account = f"{facts['initial_equity']:.2f} became {facts['final_equity']:.2f}"
     lines += [
         "",
-        f"Simulated account: {facts['initial_equity']:.2f} became {facts['final_equity']:.2f} "
-        f"at a spread of {facts['spread_pips']:g} pips.",
+        f"Simulated account: {account} at a spread of {facts['spread_pips']:g} pips.",
         f"Journal: {facts['journal']}",
     ]
     if facts["is_synthetic"]:

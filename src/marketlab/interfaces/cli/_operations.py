@@ -44,8 +44,13 @@ def list_(
             session, status=status, active_only=active, limit=limit, offset=offset
         )
     rows = [
-        (r["operation_id"], r["strategy_name"], r["status"], r["progress_percentage"],
-         duration(r["duration_seconds"]))
+        (
+            r["operation_id"],
+            r["strategy_name"],
+            r["status"],
+            round(r["progress_percentage"]),
+            duration(r["duration_seconds"]),
+        )
         for r in page["data"]
     ]
     lines = table(("operation", "strategy", "status", "%", "time"), rows)
@@ -118,7 +123,7 @@ def cancel(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Stop an operation; it keeps a checkpoint and can be resumed."""
+    """Stop an operation; it keeps a checkpoint."""
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
@@ -138,7 +143,10 @@ def retry(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Run a failed operation again from the beginning, as a new one, and wait for its end."""
+    """Run a failed operation again.
+
+    From the beginning, as a new one; waits for its end.
+    """
     return _run_again(Shell(context, workspace, as_json), operation_id, resume=False)
 
 
@@ -150,7 +158,10 @@ def resume(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Continue a cancelled or failed operation from its checkpoint, and wait for its end."""
+    """Go on from a checkpoint.
+
+    Of a cancelled or failed operation; waits for its end.
+    """
     return _run_again(Shell(context, workspace, as_json), operation_id, resume=True)
 
 

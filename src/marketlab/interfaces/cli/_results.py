@@ -15,12 +15,12 @@ def show_results(results: "CampaignResults", reports: Mapping[str, str]) -> None
     """Print the results table, the finding with its reasons, the reports and what to try next."""
     from rich.console import Console
 
-    from marketlab.campaigns import results_table
+    from marketlab.campaigns._results_table import results_table
 
     console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH, color_system=None)
     console.print(results_table(results, width=console.width))
     for line in explanation(results):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)
     if reports:
         console.print("\nReports", markup=False)
         for kind, path in reports.items():
@@ -32,11 +32,15 @@ def show_results(results: "CampaignResults", reports: Mapping[str, str]) -> None
 
 def explanation(results: "CampaignResults") -> list[str]:
     """Return the finding in one sentence, then why, then what would change it."""
-    from marketlab.campaigns import campaign_answer, outcome_counts, run_facts, statements
+    from marketlab.campaigns._run_facts import (
+        outcome_counts,
+        run_facts,
+        statements,
+    )
 
     facts = run_facts(results)
     counts = ", ".join(f"{n} {name}" for name, n in outcome_counts(facts).items() if n)
-    lines = ["", f"Finding: {campaign_answer(results, facts)}"]
+    lines = ["", f"Finding: {sentence(results)}"]
     lines.append(f"Verdicts: {counts or 'none'}; {len(results.not_completed)} did not complete.")
     for title, name in (("Why", "reasons"), ("What would change it", "would_change")):
         found = statements(facts, name)
@@ -50,9 +54,9 @@ def explanation(results: "CampaignResults") -> list[str]:
 
 def sentence(results: "CampaignResults") -> str:
     """Return the finding of a campaign in one sentence."""
-    from marketlab.campaigns import campaign_answer, run_facts
+    from marketlab.campaigns._run_facts import campaign_answer, run_facts
 
-    return campaign_answer(results, run_facts(results))
+    return " ".join(part for part in campaign_answer(results, run_facts(results)) if part)
 
 
 def next_steps(results: "CampaignResults") -> list[str]:
@@ -70,12 +74,16 @@ def next_steps(results: "CampaignResults") -> list[str]:
         steps.append(f"marketlab run --replay {learned[0].strategy}    replay its held-out bars")
     if "insufficient data" in outcomes:
         if results.name == "v15_contract":
-            steps.append("marketlab campaign run v15_tenth    the same with thresholds that give events")
+            steps.append(
+                "marketlab campaign run v15_tenth    the same with thresholds that give events"
+            )
         steps.append(
             "marketlab data import FILE --symbol … --timeframe … --timezone …    a longer series"
         )
     if not learned and results.name != "planted":
-        steps.append("marketlab campaign run planted    see that an edge is found where there is one")
+        steps.append(
+            "marketlab campaign run planted    see that an edge is found where there is one"
+        )
     if not results.dataset.get("is_synthetic"):
         steps.append("marketlab campaign run v15_sp500    the 27 strategies on 20 years of S&P 500")
     steps.append(f"marketlab campaign verify {results.campaign_id}    check the files of every run")

@@ -26,7 +26,10 @@ def serve(
     workers: WorkersOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Serve the REST API on http://127.0.0.1:8000/api/v1 until Ctrl-C."""
+    """Serve the REST API until Ctrl-C.
+
+    On http://127.0.0.1:8000/api/v1, for this machine alone unless a token is given.
+    """
     from marketlab.interfaces.rest import Settings, run_server
 
     shell = Shell(context, workspace)

@@ -67,13 +67,13 @@ class Shell:
             say(line)
 
     def note(self, line: str) -> None:
-        """Print a remark on what happens meanwhile; on stderr, so that stdout stays one document."""
-        print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is the place that prints
+        """Print a remark on what happens meanwhile, on stderr: stdout stays one document."""
+        print(line, file=sys.stderr, flush=True)
 
 
 def say(line: str = "") -> None:
     """Print one line for people."""
-    print(line, flush=True)  # noqa: T201 - this is the place that prints
+    print(line, flush=True)
 
 
 def print_json(facts: Any) -> None:

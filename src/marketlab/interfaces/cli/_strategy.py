@@ -31,8 +31,12 @@ def list_(
     lines = table(
         ("name", "valid", "reads", "indicators"),
         [
-            (r["name"], r["valid"], f"{r.get('symbol', '')} {r.get('timeframe', '')}".strip(),
-             r["problem"] or ", ".join(r["indicators"]))
+            (
+                r["name"],
+                r["valid"],
+                f"{r.get('symbol', '')} {r.get('timeframe', '')}".strip(),
+                r["problem"] or ", ".join(r["indicators"]),
+            )
             for r in rows
         ],
     )
@@ -48,7 +52,10 @@ def validate(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Check one strategy file by the rules that also hold at a training start."""
+    """Check one strategy file.
+
+    By the rules that also hold at a training start. Exit code 2 if it breaks one.
+    """
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
@@ -66,7 +73,7 @@ def features(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the inputs that a strategy gives its net, in their order."""
+    """List the inputs of a strategy in their order."""
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
@@ -74,8 +81,14 @@ def features(
     lines = table(
         ("#", "feature", "fuzzy set", "membership", "indicator", "output"),
         [
-            (position, f["feature_id"], f["fuzzy_set"], f["membership"], f["indicator_id"],
-             f["indicator_output"])
+            (
+                position,
+                f["feature_id"],
+                f["fuzzy_set"],
+                f["membership"],
+                f["indicator_id"],
+                f["indicator_output"],
+            )
             for position, f in enumerate(answer["features"])
         ],
     )
@@ -92,7 +105,10 @@ def import_(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Convert a strategy of the older list form, print every change, and store it."""
+    """Bring in a strategy of the older list form.
+
+    It is converted once; every dropped or renamed key is printed.
+    """
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)

@@ -43,7 +43,10 @@ def init(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a workspace: folders and ledger, with --recipe also bars and strategies."""
+    """Make a workspace of your own.
+
+    Folders and ledger; with --recipe also the bars and strategies of a shipped campaign.
+    """
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
@@ -65,7 +68,10 @@ def init(
 def doctor(
     context: typer.Context, *, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> int:
-    """Look for what could stand in the way on this machine, and say what to do about it."""
+    """Check this machine and what is set up on it.
+
+    Each line says ok, warn or fail, and what to do. Exit code 1 if something fails.
+    """
     from marketlab.interfaces._doctor import findings_mapping
     from marketlab.interfaces.usecases import diagnose
 
@@ -81,10 +87,11 @@ def _finding_line(finding: "Finding") -> str:
     return f"{line}\n      → {finding.remedy}" if finding.remedy else line
 
 
-def warmup(
-    context: typer.Context, *, as_json: JsonOption = False
-) -> None:
-    """Compile every kernel once; later runs load them from the user's cache."""
+def warmup(context: typer.Context, *, as_json: JsonOption = False) -> None:
+    """Compile all kernels, once.
+
+    Later runs load them from the user's cache.
+    """
     shell = Shell(context, None, as_json)
     facts = _warm(shell)
     shell.show(
@@ -121,7 +128,10 @@ def demo(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """See a planted edge found, noise refused, and real EURUSD judged, in a few minutes."""
+    """See an edge found, noise refused, EURUSD judged.
+
+    Four campaigns of a few minutes: `planted`, `noise`, `v15_contract` and `v15_tenth`.
+    """
     from marketlab.core import MarketLabError
     from marketlab.interfaces import usecases
     from marketlab.interfaces.cli._live import campaign_view
@@ -187,14 +197,14 @@ def _show_demo(
 
 
 def _outcomes(results: "CampaignResults") -> str:
-    from marketlab.campaigns import outcome_counts, run_facts
+    from marketlab.campaigns._run_facts import outcome_counts, run_facts
 
     counts = outcome_counts(run_facts(results))
     return ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "no verdict"
 
 
 def _show_why(done: "dict[str, CampaignResults]") -> None:
-    from marketlab.campaigns import run_facts, statements
+    from marketlab.campaigns._run_facts import run_facts, statements
 
     real = done.get("v15_contract")
     if real is None:

@@ -29,7 +29,10 @@ def plan(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Resolve a campaign to explicit lists and find every mistake; trains nothing."""
+    """Resolve a campaign; train nothing.
+
+    Every name becomes a list, and every mistake is found. Exit code 2 if there is one.
+    """
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
@@ -42,14 +45,23 @@ def plan_lines(facts: dict[str, Any]) -> list[str]:
     """Return a plan in words: the data, one row per strategy, issues and duplicates."""
     data = facts["dataset"]
     kind = "SYNTHETIC " if data["is_synthetic"] else ""
-    lines = [
-        f"{facts['name']}: {len(facts['rows'])} strategies on {data['n_bars']} {kind}bars of "
-        f"{data['symbol']} {data['timeframe']}, {data['first_time']} to {data['last_time']}",
-        "",
-    ]
+    bars = f"{data['n_bars']} {kind}bars of {data['symbol']} {data['timeframe']}"
+    span = f"{data['first_time']} to {data['last_time']}"
+    lines = [f"{facts['name']}: {len(facts['rows'])} strategies on {bars}, {span}", ""]
     lines += table(
-        ("strategy", "ok", "inputs", "params", "warm-up", "train", "val", "test", "events t/v/t",
-         "purged", "most s"),
+        (
+            "strategy",
+            "ok",
+            "inputs",
+            "params",
+            "warm-up",
+            "train",
+            "val",
+            "test",
+            "events t/v/t",
+            "purged",
+            "most s",
+        ),
         [_plan_row(row) for row in facts["rows"]],
     )
     for row in facts["rows"]:
@@ -81,10 +93,15 @@ def _plan_row(row: dict[str, Any]) -> tuple[Any, ...]:
     if splits is None:
         return (row["strategy"], row["ok"], *(None,) * 9)
     return (
-        row["strategy"], row["ok"], row["n_features"], row["parameters"], row["warm_up_bars"],
+        row["strategy"],
+        row["ok"],
+        row["n_features"],
+        row["parameters"],
+        row["warm_up_bars"],
         *(splits[part]["samples"] for part in parts),
         "/".join(str(splits[part]["events"]) for part in parts),
-        splits["purged_train"] + splits["purged_validation"], row["most_seconds"],
+        splits["purged_train"] + splits["purged_validation"],
+        row["most_seconds"],
     )
 
 
@@ -102,7 +119,10 @@ def train(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Train one strategy to a verdict, with its own surrogates; Ctrl-C keeps a checkpoint."""
+    """Train one strategy to a verdict.
+
+    Beside its own surrogates. Ctrl-C keeps a checkpoint to go on from.
+    """
     from marketlab.campaigns import StartRequest
     from marketlab.core import from_mapping
     from marketlab.interfaces import usecases
@@ -110,8 +130,13 @@ def train(
 
     shell = Shell(context, workspace, as_json)
     body = {
-        "strategy_name": strategy, "symbol": symbol, "timeframe": timeframe,
-        "start_date": start, "end_date": end, "seed": seed, "repeats": repeats,
+        "strategy_name": strategy,
+        "symbol": symbol,
+        "timeframe": timeframe,
+        "start_date": start,
+        "end_date": end,
+        "seed": seed,
+        "repeats": repeats,
     }
     request = from_mapping(StartRequest, body, source="train")
     view = TrainingView()
