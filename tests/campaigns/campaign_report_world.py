@@ -308,7 +308,7 @@ def campaign(runs=None, **changes):
         finished_at="2026-11-21T10:16:12Z",
         duration_seconds=72.4,
         runs=tuple(runs),
-        null=null(names),
+        null=null(names) if names else None,
         environment={
             "python": "3.11.7",
             "platform": "linux-x86_64",

@@ -13,7 +13,7 @@ from marketlab.campaigns._tracker import duration_text, tracker_text, write_trac
 
 def row(name="v15_rsi_only", status="completed", *, suffix="0a", **changes):
     base = {
-        "operation_id": f"op_training_20261121_101500_{suffix}",
+        "operation_id": f"op_{suffix}",
         "strategy_name": name,
         "status": status,
         "started_at": "2026-11-21T10:15:01Z",
@@ -59,9 +59,9 @@ def test_golden(tmp_path):
             "b",
             "failed",
             suffix="0c",
-            retry_of="op_training_20261121_101500_0b",
+            retry_of="op_0b",
             attempt=2,
-            error_code="SYSTEM-WorkerDied",
+            error_code="SYS-Died",
             failure_class="transient",
             error_message="the worker failed | it had completed\n3 epochs",
         ),
@@ -85,17 +85,17 @@ def test_golden(tmp_path):
 
         | Strategy | Started | Operation ID | Status | Duration | Notes |
         |----------|---------|--------------|--------|----------|-------|
-        | a | 2026-11-21 10:15:01 | op_training_20261121_101500_0a | completed | 8.5 s | 38 epochs |
-        | b | 2026-11-21 10:15:01 | op_training_20261121_101500_0c | failed | 8.5 s | SYSTEM-WorkerDied; earlier operations: op_training_20261121_101500_0b |
-        | c | 2026-11-21 10:15:01 | op_training_20261121_101500_0d | running | - | - |
+        | a | 2026-11-21 10:15:01 | op_0a | completed | 8.5 s | 38 epochs |
+        | b | 2026-11-21 10:15:01 | op_0c | failed | 8.5 s | SYS-Died; earlier operations: op_0b |
+        | c | 2026-11-21 10:15:01 | op_0d | running | - | - |
         | d | - | - | pending | - | - |
 
         ## Failures (if any)
 
         ### b
 
-        - **Error:** SYSTEM-WorkerDied: the worker did not finish ¦ it had finished 3 epochs
-        - **Logs:** operation op_training_20261121_101500_0c, directory EURUSD_b_20261121_101500_0c below training_analytics/
+        - **Error:** SYS-Died: the worker did not finish ¦ it had finished 3 epochs
+        - **Logs:** operation op_0c, directory EURUSD_b_20261121_101500_0c below training_analytics/
         - **Action:** investigate
         """
     )
@@ -204,8 +204,8 @@ def test_the_retry_is_shown_whatever_the_order_of_the_rows():
 
 
 def test_an_earlier_attempt_that_is_not_among_the_rows_is_still_named():
-    text = tracker_text([row("a", retry_of="op_training_20261120_000000_ff")], ["a"])
-    assert "earlier operations: op_training_20261120_000000_ff |" in text
+    text = tracker_text([row("a", retry_of="op_ff")], ["a"])
+    assert "earlier operations: op_ff |" in text
 
 
 def test_many_earlier_operations_are_counted_and_the_latest_named():
@@ -219,7 +219,7 @@ def test_many_earlier_operations_are_counted_and_the_latest_named():
 def test_an_alias_and_a_strategy_outside_the_list_are_not_lost():
     rows = [row("v15_rsi_zigzag_1_5", suffix="01"), row("smoke", "running", suffix="02")]
     text = tracker_text(rows, ["v15_rsi_zigzag_1.5"])
-    names = [line.split()[1] for line in text.splitlines() if "op_training" in line]
+    names = [line.split()[1] for line in text.splitlines() if "| op_" in line]
     assert names == ["v15_rsi_zigzag_1.5", "smoke"]
     assert "| Pending | 0 |" in text
 

@@ -198,7 +198,7 @@ class Statement:
 
 
 def statements(facts: Sequence[RunFacts], field: str) -> list[Statement]:
-    """Group `reasons`, `would_change` or `notes` that differ in figures only, the commonest first."""
+    """Group `reasons`, `would_change` or `notes` by their words, the commonest first."""
     return by_shape([(text, f.run.strategy) for f in facts for text in getattr(f, field)])
 
 

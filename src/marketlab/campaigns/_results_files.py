@@ -145,12 +145,13 @@ def results_markdown(results: CampaignResults, verification: VerifyReport | None
     questions about files are marked as not checked.
     """
     facts = run_facts(results)
+    answer, detail = campaign_answer(results, facts)
     answers = campaign_answers(results, verification)
     blocks = [
         [
             f"# Results of campaign {_md(results.name)}",
             "",
-            f"**{campaign_answer(results, facts)}**",
+            f"**{_md(answer)}** {_md(detail)}".strip(),
         ],
         _identity(results),
         ["## Questions", "", *_answers(answers, checked=verification is not None)],
@@ -229,11 +230,10 @@ def _verdict_table(facts: Sequence[RunFacts]) -> list[str]:
     lines += [
         "",
         (
-            "Ranked by skill on the bars that comparable runs share. A run with too little data, a "
-            "duplicate and an excluded run have no rank. Below 20 events there is no honest interval. "
-            "Majority and state are what two rules "
-            "without a model score: the class most frequent in training, and the direction of the leg "
-            "known at the bar."
+            "Ranked by skill on the bars that comparable runs share. A run with too little data, "
+            "a duplicate and an excluded run have no rank. Below 20 events there is no honest "
+            "interval. Majority and state are what two rules without a model score: the class "
+            "most frequent in training, and the direction of the leg known at the bar."
         ),
     ]
     return lines

@@ -176,7 +176,7 @@ def _five_checks(
         ),
         Check(
             "5",
-            "Last validation accuracies in 0 to 1, no NaN?",
+            "Is every last validation accuracy a number in 0 to 1?",
             bool(last) and not wrong,
             (f"{len(last)} files read, {len(wrong)} wrong", f"the first five: {shown}"),
         ),

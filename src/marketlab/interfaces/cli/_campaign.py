@@ -87,13 +87,11 @@ def resume(
 def finish(shell: Shell, results: "CampaignResults") -> int:
     """Show a campaign that ended; 0 if every run completed, else 1."""
     from marketlab.interfaces import usecases
-    from marketlab.interfaces.cli._results import sentence, show_results
+    from marketlab.interfaces.cli._results import show_results
 
     reports = usecases.report_paths(shell.workspace, results)
     if shell.as_json:
-        print_json(
-            {**usecases.results_mapping(results), "finding": sentence(results), "reports": reports}
-        )
+        print_json({**usecases.results_mapping(results), "reports": reports})
     else:
         show_results(results, reports)
     return 1 if results.not_completed else 0
@@ -131,16 +129,15 @@ def results_(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a campaign amounts to."""
-    from marketlab.campaigns._results_files import results_csv
     from marketlab.interfaces import usecases
-    from marketlab.interfaces.cli._results import sentence, show_results
+    from marketlab.interfaces.cli._results import show_results
 
     shell = Shell(context, workspace, as_json)
     results = usecases.campaign_results(shell.workspace, reference)
     if as_json:
-        print_json({**usecases.results_mapping(results), "finding": sentence(results)})
+        print_json(usecases.results_mapping(results))
     elif csv:
-        say(results_csv(results).rstrip("\n"))
+        say(usecases.results_csv(results).rstrip("\n"))
     else:
         show_results(results, usecases.report_paths(shell.workspace, results))
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from marketlab.campaigns import CampaignResults
@@ -15,11 +15,11 @@ def show_results(results: "CampaignResults", reports: Mapping[str, str]) -> None
     """Print the results table, the finding with its reasons, the reports and what to try next."""
     from rich.console import Console
 
-    from marketlab.campaigns._results_table import results_table
+    from marketlab.interfaces.usecases import campaign_findings, results_table
 
     console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH, color_system=None)
     console.print(results_table(results, width=console.width))
-    for line in explanation(results):
+    for line in finding_lines(campaign_findings(results)):
         console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)
     if reports:
         console.print("\nReports", markup=False)
@@ -30,33 +30,37 @@ def show_results(results: "CampaignResults", reports: Mapping[str, str]) -> None
         console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
-def explanation(results: "CampaignResults") -> list[str]:
-    """Return the finding in one sentence, then why, then what would change it."""
-    from marketlab.campaigns._run_facts import (
-        outcome_counts,
-        run_facts,
-        statements,
-    )
-
-    facts = run_facts(results)
-    counts = ", ".join(f"{n} {name}" for name, n in outcome_counts(facts).items() if n)
-    lines = ["", f"Finding: {sentence(results)}"]
-    lines.append(f"Verdicts: {counts or 'none'}; {len(results.not_completed)} did not complete.")
+def finding_lines(facts: Mapping[str, Any]) -> list[str]:
+    """Return the finding in a sentence or two, then why, then what would change it."""
+    lines = ["", f"Finding: {sentence(facts)}"]
+    ended = f"; {facts['not_completed']} did not complete" if facts["not_completed"] else ""
+    lines.append(f"Verdicts: {verdict_counts(facts)}{ended}.")
     for title, name in (("Why", "reasons"), ("What would change it", "would_change")):
-        found = statements(facts, name)
-        if found:
-            lines += ["", title]
-            lines += [f"  - {s.text} ({s.runs})" for s in found[:_MOST_STATEMENTS]]
-        if len(found) > _MOST_STATEMENTS:
-            lines.append(f"  … and {len(found) - _MOST_STATEMENTS} more in the report")
+        lines += statement_lines(facts, name, title, most=_MOST_STATEMENTS)
     return lines
 
 
-def sentence(results: "CampaignResults") -> str:
-    """Return the finding of a campaign in one sentence."""
-    from marketlab.campaigns._run_facts import campaign_answer, run_facts
+def statement_lines(facts: Mapping[str, Any], name: str, title: str, *, most: int) -> list[str]:
+    """Return the first texts of one kind with the strategies they hold for, under a title."""
+    found = facts[name]
+    if not found:
+        return []
+    lines = ["", title]
+    lines += [f"  - {item['text']} ({item['holds_for']})" for item in found[:most]]
+    if len(found) > most:
+        lines.append(f"  … and {len(found) - most} more in the report")
+    return lines
 
-    return " ".join(part for part in campaign_answer(results, run_facts(results)) if part)
+
+def sentence(facts: Mapping[str, Any]) -> str:
+    """Return the finding of a campaign in a sentence or two."""
+    return " ".join(part for part in (facts["finding"], facts["certainty"]) if part)
+
+
+def verdict_counts(facts: Mapping[str, Any]) -> str:
+    """Return the verdicts counted, in words."""
+    counted = [f"{count} {name}" for name, count in facts["verdicts"].items() if count]
+    return ", ".join(counted) or "none"
 
 
 def next_steps(results: "CampaignResults") -> list[str]:

@@ -169,53 +169,35 @@ def _show_demo(
     problems: dict[str, Any],
     reports: dict[str, dict[str, str]],
 ) -> None:
-    from marketlab.interfaces.cli._results import sentence
+    from marketlab.interfaces import usecases
+    from marketlab.interfaces.cli._results import sentence, statement_lines, verdict_counts
 
-    findings = {name: sentence(results) for name, results in done.items()}
+    found = {name: usecases.campaign_findings(results) for name, results in done.items()}
     if shell.as_json:
         left_out = {name: str(error) for name, error in problems.items()}
-        print_json({"findings": findings, "left_out": left_out, "reports": reports})
+        print_json({"findings": found, "left_out": left_out, "reports": reports})
         return
     say("\nWhat was found")
     for name in DEMO:
-        if name in findings:
-            title = f"EURUSD ({name})" if name.startswith("v15") else name
-            say(f"\n  {title}: {_outcomes(done[name])}")
-            say(f"    {findings[name]}")
-        elif name in problems:
-            say(f"\n  {name}: left out. {problems[name]}")
-    _show_why(done)
+        title = f"EURUSD ({name})" if name.startswith("v15") else name
+        if name in found:
+            say(f"\n  {title}: {verdict_counts(found[name])}")
+            say(f"    {sentence(found[name])}")
+        else:
+            say(f"\n  {title}: left out. {problems[name]}")
+    if "v15_contract" in found:
+        facts = found["v15_contract"]
+        for title, kind in (
+            ("Why EURUSD cannot be judged at the contract's thresholds", "reasons"),
+            ("What would change it", "would_change"),
+        ):
+            for line in statement_lines(facts, kind, title, most=3):
+                say(line)
     say("\nReports")
     for name, paths in reports.items():
-        for kind, path in paths.items():
-            say(f"  {name} {kind}: {path}")
+        say(f"  {name}: {paths.get('report.html', 'none')}")
     say("\nWhat to try next")
     say("  marketlab campaign list           what was run")
     say("  marketlab campaign run v15_sp500  the 27 strategies on 20 years of S&P 500")
     say("  marketlab plan planted            what a campaign resolves to, before anything is run")
     say("  marketlab data import FILE …      bars of your own")
-
-
-def _outcomes(results: "CampaignResults") -> str:
-    from marketlab.campaigns._run_facts import outcome_counts, run_facts
-
-    counts = outcome_counts(run_facts(results))
-    return ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "no verdict"
-
-
-def _show_why(done: "dict[str, CampaignResults]") -> None:
-    from marketlab.campaigns._run_facts import run_facts, statements
-
-    real = done.get("v15_contract")
-    if real is None:
-        return
-    facts = [f for f in run_facts(real) if f.outcome == "insufficient data"]
-    for title, field in (
-        ("Why EURUSD cannot be judged at the contract's thresholds", "reasons"),
-        ("What would change it", "would_change"),
-    ):
-        found = statements(facts, field)[:3]
-        if found:
-            say(f"\n{title}")
-            for statement in found:
-                say(f"  - {statement.text} ({statement.runs})")

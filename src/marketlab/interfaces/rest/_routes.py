@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 
-from marketlab.core import FrozenConfig
+from marketlab.core import DataError, DataNotAvailableError, FrozenConfig
 from marketlab.interfaces import usecases
 from marketlab.interfaces.rest._body import read_body
 from marketlab.interfaces.rest._response import CompactJSON
@@ -61,10 +61,25 @@ async def start_training(
     from marketlab.campaigns import StartRequest
 
     body = await read_body(request, StartRequest)
-    answer = await run_in_threadpool(
-        usecases.start_training, session_of(request), body, idempotency_key=idempotency_key
-    )
+    try:
+        answer = await run_in_threadpool(
+            usecases.start_training, session_of(request), body, idempotency_key=idempotency_key
+        )
+    except DataNotAvailableError as error:
+        raise refused_start(error) from None
     return {"success": True, **answer}
+
+
+def refused_start(error: DataNotAvailableError) -> DataError:
+    """Return the error with status 400: a refused start is the caller's to change."""
+    return DataError(
+        error.message,
+        code=error.code,
+        field=error.field,
+        value=error.value,
+        suggestion=error.suggestion,
+        details=error.details,
+    )
 
 
 @router.get("/trainings/{operation_id}/performance")
