@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
+from campaign_world import mini_config, numbers, run_campaign, weights
 
 from marketlab.campaigns import Ledger, plan_campaign, verify_campaign
 from marketlab.campaigns._evidence import load_evidence
 from marketlab.core import ConfigError, IntegrityError, read_json
-from campaign_world import mini_config, numbers, run_campaign, weights
 
 
 def test_the_planted_edge_is_learned(finished):

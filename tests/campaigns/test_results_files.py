@@ -158,7 +158,7 @@ def test_shared_rows_decide_the_rank():
             (
                 "The best of them, v15_mfi_adx_aroon, is 0.0050 nats per sample better than the "
                 "best simple rule (95 % interval -0.0004 to +0.0105), and the best of as many "
-                "strategies on noise does as well with p = 0.72."
+                "strategies on noise does as well with p = 0.72 (both as linear models)."
             ),
         ),
         (

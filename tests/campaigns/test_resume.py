@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from campaign_world import mini_config, numbers, run_campaign, weights
 
 from marketlab.campaigns import CampaignRunner, Executor, Ledger, Workspace
-from campaign_world import mini_config, numbers, run_campaign, weights
 
 SCRIPT = """
 import sys

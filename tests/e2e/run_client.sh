@@ -6,7 +6,7 @@ OUT=docs/agentic/v1.5/experiment_results.txt
 
 for NAME in "$@"; do
   RESPONSE=$(curl -s -X POST "$API/training/start" -H "Content-Type: application/json" \
-    -d "{\"strategy_name\": \"$NAME\", \"symbol\": \"${SYMBOL:-EURUSD}\", \"timeframe\": \"1h\"}")
+    -d "{\"strategy_name\": \"$NAME\", \"symbol\": \"EURUSD\", \"timeframe\": \"1h\"}")
   ID=$(echo $RESPONSE | jq -r '.operation_id // .data.operation_id // empty')
   if [ -z "$ID" ]; then
     echo "$NAME refused:" >> $OUT

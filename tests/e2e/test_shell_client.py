@@ -19,6 +19,7 @@ from marketlab.data import SyntheticConfig, synthetic_bars
 
 HERE = Path(__file__).parent
 GOOD = ("v15_rsi_only", "v15_stochastic_only", "v15_rsi_zigzag_1.5")
+ALIAS = "v15_rsi_zigzag_1_5"
 WITHOUT_DATA = "v15_williams_only"
 
 
@@ -30,13 +31,12 @@ def require(tool):
         pytest.skip(f"{tool} is not installed")
 
 
-def short(name, symbol="EURUSD"):
-    """Return a shipped strategy for few bars: small legs, twelve epochs, all dates."""
+def short(name, date_range=None):
+    """Return a shipped strategy for few bars: small legs, twelve epochs, all dates by default."""
     mapping = shipped_strategy(name).to_mapping()
-    mapping["training"] |= {"epochs": 12, "date_range": None}
+    mapping["training"] |= {"epochs": 12, "date_range": date_range}
     mapping["training"]["labels"]["zigzag_threshold"] = 0.003
-    mapping["training_data"]["symbols"]["list"] = [symbol]
-    return {key: value for key, value in mapping.items() if value is not None}
+    return mapping
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def workspace(tmp_path_factory):
     made.catalog.add(synthetic_bars(SyntheticConfig(n_bars=2500, seed=7)))
     for name in GOOD:
         atomic_write(made.strategies / f"{name}.yaml", dump_yaml(short(name)))
-    absent = dump_yaml(short(WITHOUT_DATA, symbol="GBPUSD"))
-    atomic_write(made.strategies / f"{WITHOUT_DATA}.yaml", absent)
+    absent = short(WITHOUT_DATA, {"start": "2050-01-01", "end": "2051-12-31"})
+    atomic_write(made.strategies / f"{WITHOUT_DATA}.yaml", dump_yaml(absent))
     return made
 
 
@@ -86,31 +86,29 @@ def results(workspace, server):
     for tool in ("bash", "curl", "jq"):
         require(tool)
     environment = {**os.environ, "API_URL": server, "POLL_SECONDS": "0.5"}
-    names = [*GOOD[:2], WITHOUT_DATA, "v15_rsi_zigzag_1_5"]
-    for name in names:
-        symbol = {"SYMBOL": "GBPUSD"} if name == WITHOUT_DATA else {}
-        subprocess.run(
-            ["bash", str(HERE / "run_client.sh"), name],
-            cwd=workspace.root,
-            env=environment | symbol,
-            check=True,
-            timeout=120,
-            capture_output=True,
-        )
+    names = [*GOOD[:2], WITHOUT_DATA, GOOD[2], ALIAS]
+    subprocess.run(
+        ["bash", str(HERE / "run_client.sh"), *names],
+        cwd=workspace.root,
+        env=environment,
+        check=True,
+        timeout=120,
+        capture_output=True,
+    )
     return (workspace.root / "docs/agentic/v1.5/experiment_results.txt").read_text()
 
 
 def test_runner_sees_every_strategy_complete_under_its_name_or_alias(results):
     lines = [line.split("|") for line in results.splitlines() if line.count("|") == 3]
     names = [line[0] for line in lines]
-    assert names == ["v15_rsi_only", "v15_stochastic_only", "v15_rsi_zigzag_1_5"]
+    assert names == [*GOOD, ALIAS]
     assert {line[1] for line in lines} == {"completed"}
-    assert len({line[2] for line in lines}) == 3
+    assert len({line[2] for line in lines}) == 4, "each start makes a new run"
 
 
 def test_runner_prints_the_real_message_of_a_refused_start(results):
     after = results.split(f"{WITHOUT_DATA} refused:\n")[1].splitlines()[0]
-    assert "No data for GBPUSD 1h" in after
+    assert "No data for EURUSD 1h over the whole of 2050-01-01 to 2051-12-31" in after
     assert '"code":"DATA-NotAvailable"' in after
     assert "operation_id" not in after
 
@@ -119,7 +117,7 @@ def test_unquoted_bodies_come_through_as_one_line_of_json(results):
     import json
 
     bodies = [line for line in results.splitlines() if line.startswith("{")]
-    assert len(bodies) == 4
+    assert len(bodies) == 5
     for body in bodies:
         json.loads(body)
 
@@ -152,9 +150,9 @@ def test_checker_finds_every_run_complete(workspace, results):
         timeout=30,
     )
     lines = done.stdout.splitlines()
-    assert lines[-2:] == ["Total runs: 3", "Complete analytics: 3"]
+    assert lines[-2:] == ["Total runs: 4", "Complete analytics: 4"]
     found = [line.split() for line in lines[:-2]]
-    assert sorted(words[1] for words in found) == sorted(GOOD)
+    assert sorted(words[1] for words in found) == sorted([*GOOD, GOOD[2]])
     assert {words[0] for words in found} == {"ok"}
     assert {words[2] for words in found} == {"13"}, "a header and twelve epochs"
 

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from marketlab.campaigns._results import CampaignResults, RunResult
 from marketlab.campaigns._run_facts import RunFacts, nats_text, p_text
@@ -29,7 +30,7 @@ def campaign_answer(results: CampaignResults, facts: Sequence[RunFacts]) -> tupl
         return _capital(f"{on}{first}: {_names(learned)}."), _rest(facts, learned, n)
     if judged:
         first = f"nothing here shows that {_any(n)} learned anything."
-        return _capital(f"{on}{first}"), _best_of(judged) + _unjudged(facts)
+        return _capital(f"{on}{first}"), _best_of(judged, results.null) + _unjudged(facts)
     first = "this campaign cannot answer its question: it holds too few independent events."
     return _capital(f"{on}{first}"), _too_few(known)
 
@@ -55,7 +56,7 @@ def _too_few(known: Sequence[RunFacts]) -> str:
     )
 
 
-def _best_of(judged: Sequence[RunFacts]) -> str:
+def _best_of(judged: Sequence[RunFacts], null: Mapping[str, Any] | None) -> str:
     best = max(judged, key=lambda f: f.ranking_skill or 0.0)
     skill = best.skill or 0.0
     text = (
@@ -67,9 +68,14 @@ def _best_of(judged: Sequence[RunFacts]) -> str:
     if best.null_p is not None:
         text += (
             ", and the best of as many strategies on noise does as well with "
-            f"p = {p_text(best.null_p)}"
+            f"p = {p_text(best.null_p)}{as_linear(null)}"
         )
     return f"{text}."
+
+
+def as_linear(null: Mapping[str, Any] | None) -> str:
+    """Say so where the null compares linear refits, because the skill named before is the net's."""
+    return " (both as linear models)" if "linear" in str((null or {}).get("statistic")) else ""
 
 
 def _unjudged(facts: Sequence[RunFacts]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from marketlab.campaigns import _report_figures as figures
 from marketlab.campaigns._findings import (
+    as_linear,
     by_shape,
     campaign_answer,
     duplicates,
@@ -109,6 +110,7 @@ def _context(results: CampaignResults, verification: VerifyReport) -> dict[str, 
         "counts": outcome_counts(facts),
         "n_open": sum(f.outcome is None for f in facts),
         "sealed": SEALED_NOTE,
+        "as_linear": as_linear(results.null),
         "data": _data(results),
         "ranked": order,
         "any_ranked": any(f.position is not None for f in facts),
@@ -217,7 +219,8 @@ def _null(null: Mapping[str, Any] | None) -> dict[str, Any]:
     reach = int((best >= observed[top]).sum())
     p = null["p_adjusted"][top] if null.get("p_adjusted") else None
     text = (
-        f"Every strategy was refitted on {null['n_surrogates']} surrogate markets. On "
+        f"Every strategy was refitted on {null['n_surrogates']} surrogate markets; compared is the "
+        f"{null['statistic']}. On "
         f"{reach} of {len(best)} of them the best strategy does at least as well as the best one "
         f"on the real bars ({null['names'][top]})"
     )

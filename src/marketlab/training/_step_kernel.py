@@ -146,7 +146,7 @@ def backward(
     n_layers = sizes.shape[0] - 1
     theta, gradient = state[THETA], state[GRADIENT]
     widest = space.shape[2]
-    room = np.zeros(widest * widest, dtype=state.dtype)
+    room = np.empty(widest * widest, dtype=state.dtype)
     gradient[:] = 0.0
     offset = gradient.shape[0]
     slot = 2 * n_layers
@@ -168,10 +168,11 @@ def backward(
         below_width = (fan_in + LANES - 1) // LANES * LANES
         turned = room[: units * below_width].reshape(units, below_width)
         weight = theta[offset:end].reshape(fan_in, width)
-        turned[:] = 0.0
-        for k in range(fan_in):
-            for o in range(units):
+        for o in range(units):
+            for k in range(fan_in):
                 turned[o, k] = weight[k, o]
+            for k in range(fan_in, below_width):
+                turned[o, k] = 0.0
         slot = 4 * n_layers + 1 - slot
         passed, gate = space[slot], space[n_layers + layer - 2]
         for b in range(n_rows):
