@@ -78,6 +78,9 @@ def run(arguments: Sequence[str]) -> int:
     0 done · 1 done, and the answer is no · 2 change the request · 3 look at the data · 4 try
     again · 5 stopped on request · 6 a promise is broken · 70 a mistake of ours · 130 interrupted.
     """
+    if not arguments:  # before typer, which loads pydantic as soon as it reads an option
+        say(WELCOME)
+        return 0
     state = State()
     as_json = "--json" in arguments
     try:
