@@ -28,7 +28,8 @@ class Evidence:
     """What the validation part says, row by row, and what the judge must know about it.
 
     ``probabilities`` and ``state`` have shape (n, 3); the others (n,), ``train_counts`` (3,).
-    ``facts`` holds label_text, judged_share, degenerate_reasons, exclusions, is_synthetic, seed.
+    ``facts`` holds label_text, judged_share, degenerate_reasons, exclusions, is_synthetic, seed and
+    selected_on_validation (whether validation chose the epoch).
     """
 
     y: IntArray
@@ -59,6 +60,7 @@ class Evidence:
                 degenerate_reasons=tuple(self.facts["degenerate_reasons"]),
                 exclusions=(*self.facts["exclusions"], *exclusions),
                 is_synthetic=self.facts["is_synthetic"],
+                selected_on_judged_part=self.facts["selected_on_validation"],
             )
         )
 
@@ -128,6 +130,8 @@ def collect_evidence(
             "exclusions": exclusions,
             "is_synthetic": prepared.bars.is_synthetic,
             "seed": seed,
+            # The best epoch is chosen on validation even where early stopping is off.
+            "selected_on_validation": strategy.training.epochs > 1,
         },
     )
 

@@ -22,7 +22,7 @@ from marketlab.campaigns._plan import (
 from marketlab.campaigns._prepare import Prepared, prepare, select_bars, split_facts
 from marketlab.campaigns._resolve import Experiment
 from marketlab.campaigns._strategy import parse_strategy
-from marketlab.campaigns._verdicts import null_evidence, null_matrices
+from marketlab.campaigns._verdicts import linear_evidence, null_matrices
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import (
     CancelledError,
@@ -31,6 +31,7 @@ from marketlab.core import (
     RunRecord,
     SystemClock,
     environment,
+    file_sha256,
     finite_or_none,
     iso,
     read_json,
@@ -52,6 +53,7 @@ from marketlab.training import (
     load_checkpoint,
 )
 
+_MODEL_FILES = ("weights.safetensors", "model.json")
 SEALED = "sealed until `evaluate --test` opens it, once, on the record"
 
 
@@ -295,7 +297,7 @@ class _Run:
             self.progress.step(index, count)
         result = max_statistic_p_values(*null_matrices(rows))
         verdict = evidence.verdict(
-            null=null_evidence(result, 0), n_trials=int(self.payload["trials"])
+            null=linear_evidence(result, 0), n_trials=int(self.payload["trials"])
         )
         return verdict.to_mapping()
 
@@ -328,6 +330,8 @@ class _Run:
                 "warm_up_bars": prepared.features.warm_up_bars,
             },
         )
+        digests = {name: file_sha256(model / name) for name in _MODEL_FILES}
+        write_json(model / "files.json", {"sha256": digests})
         evidence.save(self.folder)
         if verdict is not None:
             write_json(self.folder / "verdict.json", verdict)

@@ -6,7 +6,7 @@ from marketlab.campaigns._plan import check_prepared, degenerate_labels
 from marketlab.campaigns._prepare import prepare, select_bars
 from marketlab.campaigns._resolve import Experiment
 from marketlab.campaigns._strategy import StrategyConfig
-from marketlab.campaigns._verdicts import null_evidence, null_matrices
+from marketlab.campaigns._verdicts import linear_evidence, null_matrices
 from marketlab.core import finite_or_none
 from marketlab.data import BarFrame
 from marketlab.evaluation import Verdict, max_statistic_p_values
@@ -54,5 +54,5 @@ def quick_verdict(
         str(index): [finite_or_none(v) for v in family.statistics(index, seed=seed)]
         for index in range(OBSERVED, surrogates + 1)
     }
-    null = null_evidence(max_statistic_p_values(*null_matrices(rows)), 0)
+    null = linear_evidence(max_statistic_p_values(*null_matrices(rows)), 0)
     return evidence.verdict(null=null, n_trials=1)

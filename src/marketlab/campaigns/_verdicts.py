@@ -10,7 +10,12 @@ from marketlab.campaigns._ledger import Ledger
 from marketlab.campaigns._null import OBSERVED, STATISTIC
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import FloatArray, finite_or_none, write_json
-from marketlab.evaluation import MaxStatisticResult, NullEvidence, max_statistic_p_values
+from marketlab.evaluation import (
+    MaxStatisticResult,
+    NullEvidence,
+    max_statistic_p_values,
+    null_evidence,
+)
 
 DESCRIPTION = (
     "sign-flipped surrogate bars through the same features, labels and split; a linear model "
@@ -27,14 +32,11 @@ def null_matrices(rows: dict[str, list[float | None]]) -> tuple[FloatArray, Floa
     return table[order.index(OBSERVED)], np.delete(table, order.index(OBSERVED), axis=0)
 
 
-def null_evidence(result: MaxStatisticResult, position: int) -> NullEvidence:
+def linear_evidence(result: MaxStatisticResult, position: int) -> NullEvidence:
     """Return what the judge takes in for the strategy at `position` of the family."""
-    return NullEvidence(
-        p_adjusted=finite_or_none(result.p_adjusted[position]),
-        p_single=finite_or_none(result.p_single[position]),
-        monte_carlo_error=finite_or_none(result.monte_carlo_error[position]),
-        n_surrogates=int(result.n_surrogates[position]),
-        family_size=result.n_family,
+    return null_evidence(
+        result,
+        position,
         same_procedure=True,
         description=DESCRIPTION,
         model="linear against linear",
@@ -45,11 +47,6 @@ def null_summary(rows: dict[str, list[float | None]], names: list[str]) -> dict[
     """Return the family's null as the report shows it, JSON-ready."""
     observed, null = null_matrices(rows)
     result = max_statistic_p_values(observed, null)
-    table = np.vstack([observed, null])
-    sd = np.nanstd(table, axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scaled = np.where(sd > 0, (table - np.nanmean(table, axis=0)) / sd, 0.0)
-    best = np.where(np.isnan(scaled), -np.inf, scaled).max(axis=1)
 
     def plain(values: FloatArray) -> list[float | None]:
         return [finite_or_none(v) for v in values]
@@ -63,7 +60,6 @@ def null_summary(rows: dict[str, list[float | None]], names: list[str]) -> dict[
         "p_adjusted": plain(result.p_adjusted),
         "p_single": plain(result.p_single),
         "standardised": plain(result.standardised),
-        "max_null": plain(best[1:]),
         "monte_carlo_error": plain(result.monte_carlo_error),
     }
 
@@ -86,7 +82,7 @@ def judge_campaign(workspace: Workspace, ledger: Ledger, campaign_id: str) -> No
         exclusions = () if owner == name else (f"the same design as {owner}, in another order",)
         evidence = load_evidence(workspace.run_folder(run["run_id"]))
         verdict = evidence.verdict(
-            null=null_evidence(result, positions[name]),
+            null=linear_evidence(result, positions[name]),
             n_trials=ledger.count_trials(run["dataset_id"]),
             exclusions=exclusions,
         ).to_mapping()

@@ -44,7 +44,12 @@ class NullEvidence(FrozenConfig):
 
 
 def null_evidence(
-    result: MaxStatisticResult, position: int, *, same_procedure: bool, description: str = ""
+    result: MaxStatisticResult,
+    position: int,
+    *,
+    same_procedure: bool,
+    description: str = "",
+    model: str = "",
 ) -> NullEvidence:
     """Return the evidence on the strategy at `position` of the family, NaN as None."""
     return NullEvidence(
@@ -55,6 +60,7 @@ def null_evidence(
         family_size=result.n_family,
         same_procedure=same_procedure,
         description=description,
+        model=model,
     )
 
 
