@@ -2,10 +2,18 @@
 
 import json
 import socket
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 from marketlab.interfaces.cli import run
+
+with warnings.catch_warnings():
+    # starlette asks for httpx2, a package of its own; httpx does what these tests need
+    warnings.simplefilter("ignore")
+    from fastapi.testclient import TestClient
+
+__all__ = ["TINY", "Said", "TestClient", "command", "free_port"]
 
 TINY = """\
 name: tiny

@@ -291,7 +291,8 @@ def test_operations_show_has_verdict_and_whole_object(capfd, lived_in):
     ).json
     assert facts["status"] == "completed"
     assert facts["progress"]["percentage"] == 100.0
-    assert facts["verdict"]["outcome"] in facts["verdict"]["sentence"] or facts["verdict"]
+    assert facts["verdict"]["is_synthetic"] is True
+    assert facts["verdict"]["sentence"].startswith("On synthetic bars, ")
     text = command(capfd, "operations", "show", row["operation_id"], workspace=lived_in).out
     assert text.startswith(f"{row['operation_id']}: completed\n")
     assert "  verdict    " in text

@@ -47,7 +47,7 @@ def facts(**changes):
 def analytics(tmp_path, **changes):
     clock = ManualClock(datetime(2026, 11, 21, 3, 15, tzinfo=UTC))
     places = (tmp_path / "runs" / RUN_ID, tmp_path / "failed" / RUN_ID)
-    return RunAnalytics(*places, facts(), clock=clock, **changes)
+    return RunAnalytics(*places, facts(), clock=clock, **{"whole_seconds": 0.0, **changes})
 
 
 @pytest.fixture
@@ -421,3 +421,15 @@ def test_a_hundred_epochs_leave_101_lines(tmp_path):
     writer.finish(result)
     assert time.perf_counter() - began < 60  # a bound against quadratic growth, not a benchmark
     assert len((writer.run_dir / "metrics.csv").read_text().splitlines()) == 101
+
+
+def test_longer_files_may_lag_but_the_end_brings_all_of_them_up_to_date(tmp_path):
+    lazy = analytics(tmp_path, whole_seconds=3600.0)
+    result = fit(make_data(), MODEL, trainer(), seed=7, on_epoch=lazy.on_epoch)
+    rows = (lazy.run_dir / "metrics.csv").read_text().splitlines()
+    assert len(rows) == len(result.history) + 1
+    stored = json.loads((lazy.run_dir / "detailed_metrics.json").read_text())
+    assert len(stored["epoch_metrics"]) == 1
+    lazy.finish(result)
+    stored = json.loads((lazy.run_dir / "detailed_metrics.json").read_text())
+    assert len(stored["epoch_metrics"]) == len(result.history)
