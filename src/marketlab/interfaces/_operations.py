@@ -3,7 +3,15 @@
 import threading
 from typing import TYPE_CHECKING, Any
 
-from marketlab.interfaces._session import ACTIVE, FINAL, OnView, Session, follow, open_session
+from marketlab.interfaces._session import (
+    ACTIVE,
+    FINAL,
+    OnView,
+    Session,
+    default_workers,
+    follow,
+    open_session,
+)
 
 if TYPE_CHECKING:
     from marketlab.campaigns import StartRequest, Workspace
@@ -104,7 +112,10 @@ def train(
     on_view: OnView | None = None,
 ) -> dict[str, Any]:
     """Train one strategy in this process and return the view of the finished operation."""
-    with open_session(workspace, workers=workers or request.repeats) as session:
+    workspace.require().strategy_path(request.strategy_name)  # before workers are started
+    with open_session(
+        workspace, workers=workers or min(request.repeats, default_workers())
+    ) as session:
         row = session.service.start_training(request)
         return follow(session, row["operation_id"], on_view)
 

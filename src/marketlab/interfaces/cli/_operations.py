@@ -170,6 +170,8 @@ def _run_again(shell: Shell, operation_id: str, *, resume: bool) -> int:
     from marketlab.interfaces.cli._live import TrainingView
 
     view = TrainingView()
+    with usecases.steering_session(shell.workspace) as session:
+        usecases.show_operation(session, operation_id)  # an unknown id, before workers are started
     with usecases.open_session(shell.workspace, workers=1) as session:
         if resume:
             session.service.recover()
