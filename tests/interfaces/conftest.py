@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import pytest
 from interfaces_world import TINY
@@ -25,8 +26,16 @@ def lived_in(tmp_path_factory):
     return folder / "ws"
 
 
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory):
+    """Return a new workspace that only serves as a template."""
+    folder = tmp_path_factory.mktemp("blank") / "ws"
+    assert run(["--workspace", str(folder), "init"]) == 0
+    return folder
+
+
 @pytest.fixture
-def workspace(tmp_path):
+def workspace(blank, tmp_path):
     """Return a fresh workspace."""
-    assert run(["--workspace", str(tmp_path / "ws"), "init"]) == 0
+    shutil.copytree(blank, tmp_path / "ws")
     return tmp_path / "ws"

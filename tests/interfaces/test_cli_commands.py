@@ -298,9 +298,9 @@ def test_operations_show_has_verdict_and_whole_object(capfd, lived_in):
     assert "  verdict    " in text
 
 
-def test_finished_operations_cannot_be_cancelled_retried_or_resumed(capfd, lived_in):
+def test_finished_operations_cannot_be_cancelled_or_retried(capfd, lived_in):
     row = operations(capfd, lived_in)["next_bar_rsi"]
-    for verb in ("cancel", "retry", "resume"):
+    for verb in ("cancel", "retry"):
         said = command(capfd, "operations", verb, row["operation_id"], workspace=lived_in)
         assert said.code == 2
         assert "completed" in said.err

@@ -78,9 +78,7 @@ def next_steps(results: "CampaignResults") -> list[str]:
         steps.append(f"marketlab run --replay {learned[0].strategy}    replay its held-out bars")
     if "insufficient data" in outcomes:
         if results.name == "v15_contract":
-            steps.append(
-                "marketlab campaign run v15_tenth    the same with thresholds that give events"
-            )
+            steps.append("marketlab campaign run v15_tenth    smaller legs, so more events")
         steps.append(
             "marketlab data import FILE --symbol … --timeframe … --timezone …    a longer series"
         )

@@ -1,6 +1,5 @@
 """What all commands share: their common options, and how they print."""
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -78,6 +77,8 @@ def say(line: str = "") -> None:
 
 def print_json(facts: Any) -> None:
     """Print one JSON document; NaN and infinity become null."""
+    import json
+
     from marketlab.core import canonical_json
 
     text = canonical_json(without_nan(facts))

@@ -21,7 +21,7 @@ DEMO = {
     "planted": "An edge planted into synthetic bars: it should be found.",
     "noise": "The same bars without the edge: nothing should be found.",
     "v15_contract": "27 strategies on 5,000 real EURUSD bars, thresholds of the contract.",
-    "v15_tenth": "The same with thresholds divided by ten, so that there are events to judge.",
+    "v15_tenth": "The same with thresholds divided by ten, which gives more events.",
 }
 
 
