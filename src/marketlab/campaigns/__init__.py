@@ -20,6 +20,7 @@ from marketlab.campaigns._recipes import load_campaign, recipe_names, shipped_st
 from marketlab.campaigns._report import write_report
 from marketlab.campaigns._resolve import Experiment, ensure_bars, resolve_experiment
 from marketlab.campaigns._results import CampaignResults, RunResult
+from marketlab.campaigns._seal import open_seal
 from marketlab.campaigns._service import OperationService, StartRequest
 from marketlab.campaigns._strategy import StrategyConfig, load_strategy, parse_strategy
 from marketlab.campaigns._tracker import write_tracker
@@ -54,6 +55,7 @@ __all__ = [
     "initialise_workspace",
     "load_campaign",
     "load_strategy",
+    "open_seal",
     "operation_summary",
     "operation_view",
     "parse_strategy",

@@ -18,6 +18,7 @@ from marketlab.campaigns._prepare import Prepared
 from marketlab.campaigns._strategy import StrategyConfig
 from marketlab.core import FloatArray, IntArray, IntegrityError, atomic_write, canonical_json
 from marketlab.evaluation import JudgeInput, NullEvidence, Verdict, judge, state_baseline
+from marketlab.evaluation._verdict import JudgedPart
 from marketlab.labels import ZigzagLabelConfig
 
 FILE = "evidence.npz"
@@ -25,11 +26,11 @@ FILE = "evidence.npz"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the validation part says, row by row, and what the judge must know about it.
+    """What the judged part says, row by row, and what the judge must know about it.
 
     ``probabilities`` and ``state`` have shape (n, 3); the others (n,), ``train_counts`` (3,).
     ``facts`` holds label_text, judged_share, degenerate_reasons, exclusions, is_synthetic, seed and
-    selected_on_validation (whether validation chose the epoch).
+    selected_on_judged_part (whether it also chose the epoch) and judged_part.
     """
 
     y: IntArray
@@ -41,7 +42,12 @@ class Evidence:
     facts: dict[str, Any]
 
     def verdict(
-        self, *, null: NullEvidence | None, n_trials: int, exclusions: tuple[str, ...] = ()
+        self,
+        *,
+        null: NullEvidence | None,
+        n_trials: int,
+        exclusions: tuple[str, ...] = (),
+        n_test_openings: int = 0,
     ) -> Verdict:
         """Judge this evidence beside a null."""
         return judge(
@@ -60,7 +66,9 @@ class Evidence:
                 degenerate_reasons=tuple(self.facts["degenerate_reasons"]),
                 exclusions=(*self.facts["exclusions"], *exclusions),
                 is_synthetic=self.facts["is_synthetic"],
-                selected_on_judged_part=self.facts["selected_on_validation"],
+                selected_on_judged_part=self.facts["selected_on_judged_part"],
+                judged_part=self.facts["judged_part"],
+                n_test_openings=n_test_openings,
             )
         )
 
@@ -111,27 +119,29 @@ def collect_evidence(
     seed: int,
     degenerate: list[str],
     exclusions: list[str],
+    part: JudgedPart = "validation",
 ) -> Evidence:
-    """Put together what the judge needs from a fitted run's validation part."""
+    """Put together what the judge needs from one part of a fitted run."""
     state = causal_state(strategy.training.labels, prepared.bars.close)
-    train, rows = prepared.rows("train"), prepared.rows("validation")
+    train, rows = prepared.rows("train"), prepared.rows(part)
     y_train = prepared.y("train")
     return Evidence(
-        y=prepared.y("validation"),
+        y=prepared.y(part),
         probabilities=probabilities,
         state=state_baseline(state[train], y_train, state[rows]),
-        event=prepared.event("validation"),
+        event=prepared.event(part),
         bar=rows,
         train_counts=np.bincount(y_train, minlength=3).astype(np.int64),
         facts={
             "label_text": label_text(strategy),
-            "judged_share": strategy.training.split().validation,
+            "judged_part": part,
+            "judged_share": strategy.training.data_split[part],
             "degenerate_reasons": degenerate,
             "exclusions": exclusions,
             "is_synthetic": prepared.bars.is_synthetic,
             "seed": seed,
             # The best epoch is chosen on validation even where early stopping is off.
-            "selected_on_validation": strategy.training.epochs > 1,
+            "selected_on_judged_part": part == "validation" and strategy.training.epochs > 1,
         },
     )
 

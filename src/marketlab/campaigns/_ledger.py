@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from marketlab.campaigns._tables import campaigns, operations, runs
+from marketlab.campaigns._tables import campaigns, operations, runs, test_openings
 from marketlab.core import Clock, ConflictError, NotFoundError, RunRecord, SystemClock, iso, stamp
 from marketlab.store import Store
 
@@ -226,6 +226,40 @@ class Ledger:
         """
         query = select(func.count(func.distinct(runs.c.config_id))).where(
             runs.c.dataset_id == dataset_id
+        )
+        with self.store.connect() as connection:
+            return int(connection.execute(query).scalar() or 0)
+
+    # -- the sealed test part -----------------------------------------------------------------
+
+    def record_test_opening(
+        self, run_id: str, *, reason: str, result: dict[str, Any] | None
+    ) -> int:
+        """Record that somebody looked at a run's test part; return how often that was by now."""
+        with self.store.begin() as connection:
+            connection.execute(
+                insert(test_openings).values(
+                    run_id=run_id, opened_at=self._now(), reason=reason, result=result
+                )
+            )
+        return len(self.test_openings(run_id))
+
+    def test_openings(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the openings of one run's test part, oldest first."""
+        query = (
+            select(test_openings)
+            .where(test_openings.c.run_id == run_id)
+            .order_by(test_openings.c.id)
+        )
+        with self.store.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def count_opened_runs(self, dataset_id: str) -> int:
+        """Return how many different runs on one data set had their test part opened."""
+        query = (
+            select(func.count(func.distinct(test_openings.c.run_id)))
+            .select_from(test_openings.join(runs, runs.c.run_id == test_openings.c.run_id))
+            .where(runs.c.dataset_id == dataset_id)
         )
         with self.store.connect() as connection:
             return int(connection.execute(query).scalar() or 0)

@@ -21,6 +21,7 @@ from marketlab.campaigns._workspace import Workspace
 from marketlab.core import FloatArray, IntArray, Progress
 from marketlab.data import BarFrame
 from marketlab.evaluation import causal_baselines, draw_signs, log_loss_skill, sign_flip_surrogate
+from marketlab.evaluation._verdict import JudgedPart
 from marketlab.features import FeatureFamily, FeatureMatrix, FeatureSet
 from marketlab.labels import LabelSet, compute_labels
 from marketlab.models._logistic_family import fit_logistic_binary
@@ -61,7 +62,14 @@ def run_null_chunk(root: Path, payload: dict[str, Any]) -> list[list[float | Non
 class Family:
     """The strategies of one campaign on one series, ready to be refitted on surrogates of it."""
 
-    def __init__(self, bars: BarFrame, strategies: Sequence[StrategyConfig]) -> None:
+    def __init__(
+        self,
+        bars: BarFrame,
+        strategies: Sequence[StrategyConfig],
+        *,
+        judged_part: JudgedPart = "validation",
+    ) -> None:
+        self.judged_part = judged_part
         self.n_strategies = len(strategies)
         groups: dict[tuple[int, int], _Group] = {}
         for position, strategy in enumerate(strategies):
@@ -86,8 +94,21 @@ class Family:
             if index != OBSERVED:
                 arrays = _surrogate(arrays, seed=seed, index=index)
             matrices = group.features.compute(arrays, recycle=True)
-            out[group.positions] = _score_group(group, matrices, arrays["close"])
+            out[group.positions] = self._score_group(group, matrices, arrays["close"])
         return out
+
+    def _score_group(
+        self, group: _Group, matrices: Sequence[FeatureMatrix], close: FloatArray
+    ) -> list[float]:
+        labels: dict[str, tuple[LabelSet, IntArray]] = {}
+        scores: list[float] = []
+        for strategy, matrix in zip(group.strategies, matrices, strict=True):
+            config = strategy.training.labels
+            key = repr(config)
+            if key not in labels:
+                labels[key] = (compute_labels(config, close), causal_state(config, close))
+            scores.append(_score(strategy, matrix, *labels[key], part=self.judged_part))
+        return scores
 
 
 def _surrogate(arrays: dict[str, FloatArray], *, seed: int, index: int) -> dict[str, FloatArray]:
@@ -100,29 +121,21 @@ def _surrogate(arrays: dict[str, FloatArray], *, seed: int, index: int) -> dict[
     return {**dict(zip(names, flipped, strict=True)), "volume": arrays["volume"]}
 
 
-def _score_group(
-    group: _Group, matrices: Sequence[FeatureMatrix], close: FloatArray
-) -> list[float]:
-    labels: dict[str, tuple[LabelSet, IntArray]] = {}
-    scores: list[float] = []
-    for strategy, matrix in zip(group.strategies, matrices, strict=True):
-        config = strategy.training.labels
-        key = repr(config)
-        if key not in labels:
-            labels[key] = (compute_labels(config, close), causal_state(config, close))
-        scores.append(_score(strategy, matrix, *labels[key]))
-    return scores
-
-
 def _score(
-    strategy: StrategyConfig, matrix: FeatureMatrix, label_set: LabelSet, state: IntArray
+    strategy: StrategyConfig,
+    matrix: FeatureMatrix,
+    label_set: LabelSet,
+    state: IntArray,
+    *,
+    part: JudgedPart,
 ) -> float:
-    """Fit the linear model on the training part and score it on validation, BUY/SELL rows."""
+    """Fit the linear model on the training part and score it on the judged one, BUY/SELL rows."""
     labels = label_set.restrict(usable(matrix, label_set))
     fold = strategy.training.split().split(start=labels.start, end=labels.end, bar=labels.bar)
     directed = labels.value != 1
     train = fold.train[directed[fold.train]]
-    judged = fold.validation[directed[fold.validation]]
+    rows = fold.validation if part == "validation" else fold.test
+    judged = rows[directed[rows]]
     y_train, y = labels.value[train], labels.value[judged]
     if len(judged) == 0 or len(np.unique(y_train)) < 2:
         return float("nan")
