@@ -19,7 +19,7 @@ data: {synthetic: {symbol: EURUSD, timeframe: 1h, n_bars: 2600, seed: 15, edge_s
 strategies: {names: [one, two]}
 null: {surrogates: 19}
 """
-EPOCHS = 800
+EPOCHS = 300
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_interrupted_campaign_is_resumed_without_repeating_anything(capfd, prepa
     assert out == ""
     assert "Traceback" not in err
     assert "Error OPERATION-Cancelled: the campaign was stopped; finished runs are kept." in err
-    advice = [line for line in err.splitlines() if "What to do" in line][0]
+    advice = next(line for line in err.splitlines() if "What to do" in line)
     campaign_id = advice.split("campaign resume ")[1].rstrip("`.")
     before = command(capfd, "operations", "list", "--json", workspace=prepared).json["data"]
     assert {row["status"] for row in before} <= {"cancelled", "completed"}

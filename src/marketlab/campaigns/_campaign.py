@@ -5,8 +5,9 @@ there: finished runs are not repeated, interrupted ones continue from their chec
 already scored are kept.
 """
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from marketlab.campaigns._campaign_config import CampaignConfig
 from marketlab.campaigns._collect import campaign_results, read_null
 from marketlab.campaigns._executor import Executor
+from marketlab.campaigns._experiment import experiment_of
 from marketlab.campaigns._ledger import ACTIVE, FINAL, Ledger
 from marketlab.campaigns._null import OBSERVED
 from marketlab.campaigns._operations import progress_view
@@ -28,8 +30,12 @@ from marketlab.campaigns._workspace import Workspace
 from marketlab.core import (
     CancelledError,
     ConfigError,
+    ConflictError,
+    FileLock,
     IntegrityError,
+    MarketLabError,
     Progress,
+    TransientError,
     from_mapping,
     write_json,
 )
@@ -94,8 +100,23 @@ class CampaignRunner:
 
         Raises
         ------
-        CancelledError after Ctrl-C: what was running has kept a checkpoint.
+        CancelledError after Ctrl-C: what was running has kept a checkpoint. ConflictError if
+        another process runs the campaign. After any other error the campaign is failed, and may
+        be run again.
         """
+        lock = FileLock(self.workspace.control(f"{campaign_id}.lock"), timeout_seconds=0.0)
+        with _only_one(lock, campaign_id):
+            try:
+                return self._run(campaign_id, on_tick)
+            except CancelledError:
+                self.ledger.update_campaign(campaign_id, status="cancelled")
+                raise
+            except BaseException:
+                with contextlib.suppress(MarketLabError):  # the first error is the one to tell
+                    self.ledger.update_campaign(campaign_id, status="failed")
+                raise
+
+    def _run(self, campaign_id: str, on_tick: OnTick | None) -> CampaignResults:
         row = self.ledger.campaign(campaign_id)
         config = from_mapping(CampaignConfig, row["config"], source=f"campaign {campaign_id}")
         self.ledger.update_campaign(campaign_id, status="running", finished_at=None)
@@ -106,7 +127,6 @@ class CampaignRunner:
             work.drive(on_tick)
         except KeyboardInterrupt:
             work.cancel(on_tick)
-            self.ledger.update_campaign(campaign_id, status="cancelled")
             raise CancelledError(
                 "the campaign was stopped; finished runs are kept.",
                 suggestion=f"Go on with `marketlab campaign resume {campaign_id}`.",
@@ -122,8 +142,8 @@ class CampaignRunner:
 
     def operations(self, campaign_id: str) -> list[dict[str, Any]]:
         """Return the campaign's training operations in the order of creation."""
-        rows, _ = self.ledger.list_operations(operation_type="training")
-        return [r for r in rows if r["request"].get("campaign_id") == campaign_id]
+        rows, _ = self.ledger.list_operations(operation_type="training", campaign_id=campaign_id)
+        return rows
 
 
 class _CampaignWork:
@@ -137,7 +157,7 @@ class _CampaignWork:
         self.campaign_id = campaign_id
         self.config = config
         self.started = time.monotonic()
-        self.bars: BarFrame = ensure_bars(self.workspace, config.data)
+        self.bars = self._bars()
         self.strategies: list[StrategyConfig] = []
         self.service = OperationService(
             self.workspace, self.ledger, self.executor, compatibility=config.compatibility
@@ -149,14 +169,25 @@ class _CampaignWork:
         self.null_error: str | None = None
         self.finished_here = 0
 
+    def _bars(self) -> BarFrame:
+        """Return the bars that the campaign began with, else those that it asks for."""
+        for row in self.runner.operations(self.campaign_id):
+            return self.workspace.catalog.load(row["request"]["dataset_id"])
+        return ensure_bars(self.workspace, self.config.data)
+
     def queue_runs(self) -> None:
         """Queue every strategy that has no final result yet."""
         self.service.recover()
         by_name = {row["strategy_name"]: row for row in self.runner.operations(self.campaign_id)}
         for name in self.config.strategies.names:
-            experiment = resolve_experiment(self.workspace, self.config, name, self.bars)
-            self.strategies.append(experiment.strategy)
             row = by_name.get(name)
+            # What was begun goes on as it was, even if the strategy's file was edited since.
+            experiment = (
+                resolve_experiment(self.workspace, self.config, name, self.bars)
+                if row is None
+                else experiment_of(row["request"])
+            )
+            self.strategies.append(experiment.strategy)
             if row is None:
                 plan_experiment(experiment, self.bars, compatibility=self.config.compatibility)
                 # The family's null is computed once for all, so a run computes none of its own.
@@ -167,7 +198,9 @@ class _CampaignWork:
                 "integrity",
             ):
                 operation_id = row["operation_id"]
-                self.ledger.require_transition(operation_id, "resuming")
+                self.ledger.require_transition(
+                    operation_id, "resuming", owner=self.executor.owner
+                )
             else:
                 continue
             self.service.queue(operation_id, self._count)
@@ -280,6 +313,22 @@ class _CampaignWork:
             "seconds": summary.get("training_metrics", {}).get("training_time"),
             "notes": row["error_message"] or "",
         }
+
+
+@contextlib.contextmanager
+def _only_one(lock: FileLock, campaign_id: str) -> Iterator[None]:
+    try:
+        lock.__enter__()
+    except TransientError:
+        raise ConflictError(
+            f"the campaign {campaign_id} is being run by another process.",
+            code="CAMPAIGN-Running",
+            suggestion="Wait for it to end, or stop it, then try again.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.__exit__()
 
 
 def null_path(workspace: Workspace, campaign_id: str) -> Path:

@@ -2,7 +2,8 @@
 
 The executor is pumped: by the loop that draws a campaign's table, or by a thread of the server.
 Only the pumping thread writes operations that it owns. A worker that dies or goes silent fails its
-own job and nothing else; a transient failure is tried once more by itself.
+own job and nothing else; a transient failure is tried once more by itself. An answer stays with the
+executor until the ledger has taken it in, so a full disk or a locked database loses none.
 """
 
 import contextlib
@@ -13,14 +14,21 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from marketlab.campaigns._ledger import Ledger
+from marketlab.campaigns._ledger import FROM, Ledger
 from marketlab.campaigns._worker import worker_main
 from marketlab.campaigns._workspace import Workspace
-from marketlab.core import FileLock, Progress, TransientError
+from marketlab.core import (
+    FileLock,
+    MarketLabError,
+    Progress,
+    Slot,
+    TransientError,
+    without_interrupts,
+)
 
 _ONE_THREAD = dict.fromkeys(
     (
@@ -33,18 +41,25 @@ _ONE_THREAD = dict.fromkeys(
     "1",
 )
 DoneCallback = Callable[[str, str, Any], None]
-"""Called as (job id, outcome, value): outcome is done, error or cancelled."""
+"""Called as (job id, outcome, value): outcome is done, error, cancelled or unclaimed.
+
+It may be called again with the same answer if it raised. `unclaimed` means that the ledger did not
+let the job start: it was cancelled while it waited, or somebody else runs it now.
+"""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     job_id: str
     kind: str
     payload: dict[str, Any]
     on_done: DoneCallback
+    on_change: Callable[[], None] | None = None
     attempt: int = 1
-    dispatched_at: float = 0.0
+    beat: int = 0
+    heard_at: float = 0.0
     killed: bool = False
+    stalled: bool = False
 
 
 @dataclass
@@ -53,7 +68,6 @@ class _Worker:
     connection: Connection
     ready: bool = False
     job: _Job | None = None
-    born: float = field(default_factory=time.monotonic)
 
 
 class Executor:
@@ -76,7 +90,9 @@ class Executor:
         self._lock = FileLock(workspace.root / ".control" / f"{self.owner}.lock")
         self._queue: queue.Queue[_Job] = queue.Queue()
         self._waiting: list[_Job] = []
+        self._answered: list[tuple[_Job, str, Any]] = []
         self._workers: list[_Worker] = []
+        self._early_deaths = 0
         self._context = multiprocessing.get_context("spawn")
         self._stop = threading.Event()
 
@@ -84,8 +100,12 @@ class Executor:
 
     def __enter__(self) -> "Executor":
         self._lock.__enter__()
-        for _ in range(self.n_workers):
-            self._workers.append(self._spawn())
+        try:
+            for _ in range(self.n_workers):
+                self._workers.append(self._spawn())
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,7 +131,8 @@ class Executor:
             daemon=True,
             name="marketlab-worker",
         )
-        with _environment(_ONE_THREAD):
+        # A terminal sends Ctrl-C to the workers too; only the supervisor decides what it means.
+        with _environment(_ONE_THREAD), without_interrupts():
             process.start()
         theirs.close()
         return _Worker(process=process, connection=ours)
@@ -119,10 +140,19 @@ class Executor:
     # -- work ---------------------------------------------------------------------------------
 
     def submit(
-        self, job_id: str, kind: str, payload: dict[str, Any], on_done: DoneCallback
+        self,
+        job_id: str,
+        kind: str,
+        payload: dict[str, Any],
+        on_done: DoneCallback,
+        *,
+        on_change: Callable[[], None] | None = None,
     ) -> None:
-        """Queue a job. Safe from any thread; `on_done` is called by the pumping thread."""
-        self._queue.put(_Job(job_id, kind, payload, on_done))
+        """Queue a job. Safe from any thread; the pumping thread makes the calls.
+
+        `on_change` is called when the job's status changed before its end.
+        """
+        self._queue.put(_Job(job_id, kind, payload, on_done, on_change))
 
     @property
     def alive(self) -> bool:
@@ -131,20 +161,21 @@ class Executor:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is queued and no worker is busy."""
+        """Whether nothing is queued, no worker is busy and every answer was taken in."""
         busy = any(worker.job is not None for worker in self._workers)
-        return self._queue.empty() and not self._waiting and not busy
+        return self._queue.empty() and not self._waiting and not busy and not self._answered
 
     def worker_pids(self) -> dict[str, int]:
         """Return the process id of each job that is being worked on."""
-        return {w.job.job_id: w.process.pid for w in self._workers if w.job is not None}
+        busy = [(worker.job, worker.process.pid) for worker in self._workers]
+        return {job.job_id: pid for job, pid in busy if job is not None}
 
     def kill(self, job_id: str) -> bool:
-        """End the worker of a job at once; the job ends as cancelled. False if none works on it."""
+        """Let the pump end the worker of a job; the job ends as cancelled. False without one."""
         for worker in self._workers:
-            if worker.job is not None and worker.job.job_id == job_id:
-                worker.job.killed = True
-                worker.process.kill()
+            job = worker.job
+            if job is not None and job.job_id == job_id:
+                job.killed = True  # only the pump knows whether the worker still has this job
                 return True
         return False
 
@@ -168,8 +199,9 @@ class Executor:
             if worker.connection in ready:
                 self._receive(worker)
             if worker.process.sentinel in ready and not worker.process.is_alive():
-                self._workers[position] = self._replace(worker)
-        self._end_stalled()
+                self._replace(position)
+        self._end_unwanted()
+        self._settle()
         self._assign()
 
     def serve_forever(self) -> None:
@@ -184,24 +216,26 @@ class Executor:
     def _assign(self) -> None:
         for worker in self._workers:
             while worker.ready and worker.job is None and self._waiting:
-                job = self._waiting.pop(0)
-                if job.kind == "training" and not self._claim(job, worker):
-                    job.on_done(job.job_id, "cancelled", {"text": "cancelled before it started"})
+                job = self._waiting[0]  # it leaves the queue when the ledger has answered
+                claimed = job.kind != "training" or self._claim(job, worker)
+                self._waiting.pop(0)
+                if not claimed:
+                    self._answered.append((job, "unclaimed", {}))
                     continue
-                if job.kind == "training":
-                    Progress.in_file(self.workspace.control(job.job_id)).array[:] = 0
                 worker.job = job
-                job.dispatched_at = time.monotonic()
+                job.beat, job.heard_at, job.stalled = 0, time.monotonic(), False
                 with contextlib.suppress(BrokenPipeError, OSError):  # its death is seen by sentinel
                     worker.connection.send((job.job_id, job.kind, job.payload))
+                _tell(job)
 
     def _claim(self, job: _Job, worker: _Worker) -> bool:
+        row = self.ledger.operation(job.job_id)
+        if row["status"] not in FROM["running"] or row["owner"] != self.owner:
+            return False
+        # Cleared before the claim: who cancels a running operation sets a flag that stays.
+        Progress.in_file(self.workspace.control(job.job_id)).array[:] = 0
         return self.ledger.transition(
-            job.job_id,
-            "running",
-            worker_pid=worker.process.pid,
-            owner=self.owner,
-            attempt=job.attempt,
+            job.job_id, "running", owner_is=self.owner, worker_pid=worker.process.pid
         )
 
     def _receive(self, worker: _Worker) -> None:
@@ -211,71 +245,146 @@ class Executor:
             return
         if word == "ready":
             worker.ready = True
+            self._early_deaths = 0
             return
         job, worker.job = worker.job, None
         if job is None or job.job_id != job_id:
             raise AssertionError(f"a worker answered {job_id!r}, which it was not given")
-        self._finish(job, word, value)
+        self._answered.append((job, word, value))
+
+    def _settle(self) -> None:
+        """Pass answers on; one that the ledger cannot take now is passed on again next time."""
+        first: Exception | None = None
+        for answer in list(self._answered):
+            try:
+                self._finish(*answer)
+            except Exception as error:
+                first = first or error
+                if _may_pass(error):
+                    continue
+                self._give_up(answer[0], error)
+            self._answered.remove(answer)
+        if first is not None:
+            raise first
+
+    def _give_up(self, job: _Job, error: Exception) -> None:
+        if job.kind == "training":
+            with contextlib.suppress(MarketLabError):
+                self.ledger.transition(
+                    job.job_id,
+                    "failed",
+                    error_message=f"its answer could not be recorded: {error}",
+                    error_code="SYSTEM-Unexpected",
+                    failure_class="bug",
+                )
 
     def _finish(self, job: _Job, word: str, value: Any) -> None:
         transient = word == "error" and value.get("failure_class") == "transient"
-        if transient and job.attempt == 1:
+        if transient and self._unwanted(job):
+            word, value = "cancelled", {"text": "the work was cancelled on request."}
+        elif transient and job.attempt == 1:
             self._retry(job, value["text"])
             return
         job.on_done(job.job_id, word, value)
 
+    def _unwanted(self, job: _Job) -> bool:
+        """Whether somebody asked to stop a job whose worker could not say so any more."""
+        if job.killed or job.kind != "training":
+            return job.killed
+        return Progress.in_file(self.workspace.control(job.job_id)).cancelled
+
     def _retry(self, job: _Job, why: str) -> None:
         if job.kind == "training":
-            self.ledger.transition(
-                job.job_id, "failed", error_message=why, failure_class="transient"
-            )
-            self.ledger.transition(job.job_id, "resuming")
-            note = f"attempt {job.attempt} ended early: {why}"
             row = self.ledger.operation(job.job_id)
-            self.ledger.update_operation(job.job_id, warnings=[*(row["warnings"] or []), note])
+            note = f"attempt {row['attempt']} ended early: {why}"
+            # In one step: a client that saw `failed` in between would take it for the end.
+            resuming = self.ledger.transition(
+                job.job_id,
+                "resuming",
+                only_from=("running",),
+                attempt=row["attempt"] + 1,
+                warnings=[*(row["warnings"] or []), note],
+            )
+            if not resuming:
+                job.on_done(job.job_id, "unclaimed", {})
+                return
         job.attempt += 1
         self._waiting.append(job)
+        _tell(job)
 
-    def _replace(self, dead: _Worker) -> _Worker:
-        job, code = dead.job, dead.process.exitcode
+    def _replace(self, position: int) -> None:
+        """Put a fresh worker in the place of a dead one.
+
+        Raises
+        ------
+        TransientError if workers die again and again before they are ready.
+        """
+        dead = self._workers[position]
+        job, dead.job = dead.job, None
+        code = dead.process.exitcode
+        if job is not None:
+            self._answered.append((job, "error", self._death(job, code)))
+        fresh = self._spawn()  # if this fails, the dead one is found again at the next pump
+        self._workers[position] = fresh
         dead.connection.close()
-        if job is None and time.monotonic() - dead.born < 5.0 and not dead.ready:
+        self._early_deaths += not dead.ready
+        if not dead.ready and self._early_deaths > self.n_workers + 1:
             raise TransientError(
-                f"a worker process ended with code {code} before it was ready.",
+                f"a worker process ended with code {code} before it was ready, "
+                f"{self._early_deaths} times now.",
                 code="SYSTEM-WorkerDied",
-                suggestion="Run `marketlab doctor`.",
+                suggestion="Run `marketlab doctor`. In a script of your own, put the work below "
+                '`if __name__ == "__main__":`.',
             )
-        fresh = self._spawn()
-        if job is not None and job.killed:
-            self._finish(job, "cancelled", {"text": "the worker was ended on request"})
-        elif job is not None:
+
+    def _death(self, job: _Job, code: int | None) -> dict[str, Any]:
+        if job.stalled:
+            text = f"there was no sign of life for {self.stall_seconds:g} seconds; it was ended"
+        else:
             text = (
                 f"the worker process died (exit code {code}); "
                 "out of memory, if the system killed it"
             )
-            self._finish(
-                job,
-                "error",
-                {
-                    "code": "SYSTEM-WorkerDied",
-                    "failure_class": "transient",
-                    "text": text,
-                    "details": {"exit_code": code},
-                },
-            )
-        return fresh
+        return {
+            "code": "SYSTEM-WorkerStalled" if job.stalled else "SYSTEM-WorkerDied",
+            "failure_class": "transient",
+            "text": text,
+            "details": {"exit_code": code},
+        }
 
-    def _end_stalled(self) -> None:
+    def _end_unwanted(self) -> None:
+        """End workers that are to be killed, and those without a new heartbeat for too long.
+
+        The age of a beat is taken by our own clock: the machine's may jump, or sleep with it.
+        """
         for worker in self._workers:
             job = worker.job
-            if job is None or job.kind != "training":
+            if job is None:
+                continue
+            if job.killed:
+                worker.process.kill()  # the sentinel brings the rest
+            if job.kind != "training":
                 continue
             progress = Progress.in_file(self.workspace.control(job.job_id))
-            since_dispatch = time.monotonic() - job.dispatched_at
-            silent = progress.seconds_since_beat()
-            quiet = since_dispatch if silent is None else min(silent, since_dispatch)
-            if quiet > self.stall_seconds:
-                worker.process.kill()  # the sentinel brings the rest
+            beat, now = int(progress.array[Slot.HEARTBEAT_NS]), time.monotonic()
+            if beat != job.beat:
+                job.beat, job.heard_at = beat, now
+            elif now - job.heard_at > self.stall_seconds:
+                job.stalled = True
+                worker.process.kill()
+
+
+def _tell(job: _Job) -> None:
+    if job.on_change is not None:
+        with contextlib.suppress(MarketLabError):  # a view; the next change writes it again
+            job.on_change()
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same call may go through later: a locked database, a full disk."""
+    if isinstance(error, TransientError):
+        return True
+    return isinstance(error, MarketLabError) and error.code.startswith(("STORAGE-", "STORE-"))
 
 
 def owner_is_alive(workspace: Workspace, owner: str | None) -> bool:

@@ -5,6 +5,7 @@ The run's own files are its result. They are written as they come, whole or not 
 killed is neither lost nor done twice.
 """
 
+import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -48,6 +49,7 @@ from marketlab.training import (
     RunFacts,
     TrainerState,
     TrainingData,
+    checkpoint_exists,
     delete_checkpoint,
     fit,
     load_checkpoint,
@@ -132,9 +134,12 @@ class _Run:
         self.clock = SystemClock()
         self.started_at = str(iso(self.clock.now()))
         self.began = time.monotonic()
-        self.parent_pid = os.getppid()
+        # Known since the process was spawned: the parent may be gone before the job begins.
+        parent = multiprocessing.parent_process()
+        self.parent_pid = os.getppid() if parent is None else parent.pid
         self.folder = workspace.runs / self.run_id
         self.checkpoint = workspace.checkpoint(self.run_id)
+        self.saver = Checkpointer(self.checkpoint)
 
     def execute(self) -> dict[str, Any]:
         """Run all stages; on an error, leave the run's files saying what happened."""
@@ -142,7 +147,7 @@ class _Run:
             prepared, warnings = self._prepare()
             scaler = prepared.fit_standardizer()
             data = self._training_data(prepared, scaler)
-            resume = load_checkpoint(self.checkpoint) if self.checkpoint.is_dir() else None
+            resume = load_checkpoint(self.checkpoint) if checkpoint_exists(self.checkpoint) else None
         except Exception as error:
             self._analytics(None).fail(error, status=_final_status(error))
             raise
@@ -151,7 +156,10 @@ class _Run:
             result = self._fit(data, analytics, resume)
             return self._finish(prepared, scaler, data, result, warnings, analytics)
         except Exception as error:
-            analytics.fail(error, status=_final_status(error))
+            status = _final_status(error)
+            # Also after training: judging may take longer than it, and may be cancelled as well.
+            self.saver.flush("cancellation" if status == "cancelled" else "failure")
+            analytics.fail(error, status=status)
             raise
 
     # -- before training ----------------------------------------------------------------------
@@ -225,31 +233,25 @@ class _Run:
     def _fit(
         self, data: TrainingData, analytics: RunAnalytics, resume: TrainerState | None
     ) -> FitResult:
-        saver = Checkpointer(self.checkpoint)
-
         def on_epoch(metrics: EpochMetrics, state: TrainerState) -> None:
             analytics.on_epoch(metrics, state)
-            saver.on_epoch(metrics, state)
-            if os.getppid() != self.parent_pid:
-                raise CancelledError("the process that started this run is gone.")
+            self.saver.on_epoch(metrics, state)
+            self._check_parent()
 
-        try:
-            return fit(
-                data,
-                self.strategy.model.architecture,
-                self.strategy.training.trainer(),
-                seed=self.experiment.seed,
-                backend=self.experiment.backend,
-                on_epoch=on_epoch,
-                progress=self.progress,
-                resume=resume,
-            )
-        except CancelledError:
-            saver.flush("cancellation")
-            raise
-        except Exception:
-            saver.flush("failure")
-            raise
+        return fit(
+            data,
+            self.strategy.model.architecture,
+            self.strategy.training.trainer(),
+            seed=self.experiment.seed,
+            backend=self.experiment.backend,
+            on_epoch=on_epoch,
+            progress=self.progress,
+            resume=resume,
+        )
+
+    def _check_parent(self) -> None:
+        if os.getppid() != self.parent_pid:
+            raise CancelledError("the process that started this run is gone.")
 
     # -- after training -----------------------------------------------------------------------
 
@@ -295,6 +297,7 @@ class _Run:
             values = family.statistics(index, seed=self.experiment.seed, progress=self.progress)
             rows[str(index)] = [finite_or_none(v) for v in values]
             self.progress.step(index, count)
+            self._check_parent()
         result = max_statistic_p_values(*null_matrices(rows))
         verdict = evidence.verdict(
             null=linear_evidence(result, 0), n_trials=int(self.payload["trials"])

@@ -26,6 +26,11 @@ FROM: dict[str, tuple[str, ...]] = {
 
 ACTIVE = ("pending", "resuming", "running")
 FINAL = ("completed", "failed", "cancelled")
+ANYBODY: Any = object()
+"""As `owner_is`: whoever owns the operation."""
+# Ids are names of files and folders, at most 120 characters; the suffix keeps them apart.
+_NAME_LENGTH = 64
+_SYMBOL_LENGTH = 20
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ class Ledger:
         operation_id = f"op_{new.operation_type}_{stamp(self.clock.now())}_{suffix}"
         run_id = None
         if new.operation_type == "training":
-            run_id = f"{new.symbol}_{new.strategy_name}_{stamp(self.clock.now())}_{suffix}"
+            symbol, name = str(new.symbol)[:_SYMBOL_LENGTH], str(new.strategy_name)[:_NAME_LENGTH]
+            run_id = f"{symbol}_{name}_{stamp(self.clock.now())}_{suffix}"
         with self.store.begin() as connection:
             connection.execute(
                 insert(operations).values(
@@ -99,9 +105,15 @@ class Ledger:
         return dict(row)
 
     def transition(
-        self, operation_id: str, to: str, *, only_from: Iterable[str] | None = None, **fields: Any
+        self,
+        operation_id: str,
+        to: str,
+        *,
+        only_from: Iterable[str] | None = None,
+        owner_is: str | None = ANYBODY,
+        **fields: Any,
     ) -> bool:
-        """Change the status atomically; return False if the present one does not allow it."""
+        """Change the status atomically; return False if status or owner do not allow it."""
         allowed = tuple(only_from) if only_from is not None else FROM[to]
         values: dict[str, Any] = {"status": to, **fields}
         if to == "running":
@@ -112,13 +124,15 @@ class Ledger:
             values.update(
                 completed_at=None, error_message=None, error_code=None, failure_class=None
             )
+        change = (
+            update(operations)
+            .where(operations.c.operation_id == operation_id)
+            .where(operations.c.status.in_(allowed))
+        )
+        if owner_is is not ANYBODY:
+            change = change.where(operations.c.owner.is_not_distinct_from(owner_is))
         with self.store.begin() as connection:
-            changed = connection.execute(
-                update(operations)
-                .where(operations.c.operation_id == operation_id)
-                .where(operations.c.status.in_(allowed))
-                .values(**values)
-            )
+            changed = connection.execute(change.values(**values))
         return bool(changed.rowcount)
 
     def require_transition(self, operation_id: str, to: str, **fields: Any) -> None:
@@ -145,6 +159,7 @@ class Ledger:
         statuses: Iterable[str] | None = None,
         operation_type: str | None = None,
         parent: str | None = None,
+        campaign_id: str | None = None,
         limit: int | None = None,
         offset: int = 0,
         newest_first: bool = False,
@@ -157,6 +172,9 @@ class Ledger:
             query = query.where(operations.c.operation_type == operation_type)
         if parent is not None:
             query = query.where(operations.c.parent_operation_id == parent)
+        if campaign_id is not None:
+            # In the database: parsing every other request costs a second in a ledger of years.
+            query = query.where(operations.c.request["campaign_id"].as_string() == campaign_id)
         order = operations.c.created_at.desc() if newest_first else operations.c.created_at
         with self.store.connect() as connection:
             total = connection.execute(select(func.count()).select_from(query.subquery())).scalar()
@@ -270,7 +288,7 @@ class Ledger:
         self, *, name: str, config_id: str, seed: int, config: dict[str, Any]
     ) -> str:
         """Record a campaign as running and return its id."""
-        campaign_id = f"{name}_{stamp(self.clock.now())}_{uuid.uuid4().hex[:6]}"
+        campaign_id = f"{name[:_NAME_LENGTH]}_{stamp(self.clock.now())}_{uuid.uuid4().hex[:6]}"
         with self.store.begin() as connection:
             connection.execute(
                 insert(campaigns).values(

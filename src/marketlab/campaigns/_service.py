@@ -4,7 +4,9 @@ The REST server and a campaign use the same service, so an operation means the s
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -19,7 +21,9 @@ from marketlab.campaigns._workspace import Workspace
 from marketlab.core import (
     ConfigError,
     ConflictError,
+    FileLock,
     FrozenConfig,
+    MarketLabError,
     NotFoundError,
     Progress,
     RequestError,
@@ -27,10 +31,13 @@ from marketlab.core import (
     TransientError,
     from_mapping,
     load_yaml_file,
+    read_json,
 )
-from marketlab.training import checkpoint_facts
+from marketlab.training import checkpoint_exists, checkpoint_facts
 
 Finished = Callable[[dict[str, Any]], None]
+# What a retry takes over of the request, beside the experiment.
+_KEPT = ("start_date", "end_date", "task_id", "compatibility")
 
 
 class StartRequest(FrozenConfig):
@@ -186,22 +193,42 @@ class OperationService:
                 owner=self.executor.owner,
             )
         )
-        self.update_tracker()
+        with self._failed_unless_queued(operation_id):
+            self.update_tracker()
         return operation_id
 
     def queue(self, operation_id: str, finished: Finished | None = None) -> None:
-        """Hand a pending or resuming operation to the workers."""
-        row = self.ledger.operation(operation_id)
-        self.ledger.update_operation(operation_id, owner=self.executor.owner)
+        """Hand a pending or resuming operation of this executor to the workers."""
+        with self._failed_unless_queued(operation_id):
+            row = self.ledger.operation(operation_id)
+            payload = {
+                **row["request"],
+                "operation_id": operation_id,
+                "run_id": row["run_id"],
+                "trials": self.ledger.count_trials(row["request"]["dataset_id"]) + 1,
+            }
         if finished is not None:
             self._finished[operation_id] = finished
-        payload = {
-            **row["request"],
-            "operation_id": operation_id,
-            "run_id": row["run_id"],
-            "trials": self.ledger.count_trials(row["request"]["dataset_id"]) + 1,
-        }
-        self.executor.submit(operation_id, "training", payload, self._on_done)
+        self.executor.submit(
+            operation_id, "training", payload, self._on_done, on_change=self.update_tracker
+        )
+
+    @contextmanager
+    def _failed_unless_queued(self, operation_id: str) -> Iterator[None]:
+        """Let no operation wait for ever because what comes before the queue went wrong."""
+        try:
+            yield
+        except Exception as error:
+            with suppress(MarketLabError):
+                self.ledger.transition(
+                    operation_id,
+                    "failed",
+                    only_from=("pending", "resuming"),
+                    error_message=f"it could not be queued: {error}",
+                    error_code=error.code if isinstance(error, MarketLabError) else None,
+                    failure_class="transient",
+                )
+            raise
 
     # -- end ----------------------------------------------------------------------------------
 
@@ -222,20 +249,28 @@ class OperationService:
                 result_summary=value["result_summary"],
                 warnings=[*(row["warnings"] or []), *value["warnings"]],
             )
+        elif outcome != "unclaimed":
+            self._end_unfinished(operation_id, outcome, value)
         elif row["status"] in ACTIVE:
-            to = "cancelled" if outcome == "cancelled" else "failed"
-            self.ledger.transition(
-                operation_id,
-                to,
-                error_message=value.get("text") or value.get("message"),
-                error_code=value.get("code"),
-                failure_class="cancelled" if to == "cancelled" else value.get("failure_class"),
-            )
-            self._record_unfinished(operation_id, to)
+            return  # another job or process runs it and will tell
         self.update_tracker()
         callback = self._finished.pop(operation_id, None)
         if callback is not None:
             callback(self.ledger.operation(operation_id))
+
+    def _end_unfinished(self, operation_id: str, outcome: str, value: Any) -> None:
+        to = "cancelled" if outcome == "cancelled" else "failed"
+        self.ledger.transition(
+            operation_id,
+            to,
+            error_message=value.get("text") or value.get("message"),
+            error_code=value.get("code"),
+            failure_class="cancelled" if to == "cancelled" else value.get("failure_class"),
+        )
+        # Also when the status is final already: the call may be a second try after a full disk.
+        status = self.ledger.operation(operation_id)["status"]
+        if status != "completed":
+            self._record_unfinished(operation_id, status)
 
     def _record_unfinished(self, operation_id: str, status: str) -> None:
         """Write the run record of a run that did not complete: every trial counts."""
@@ -288,7 +323,7 @@ class OperationService:
         children, _ = self.ledger.list_operations(parent=operation_id, statuses=ACTIVE)
         for each in (row, *children):
             self._cancel_one(each, reason, force=force)
-        self._wait_final(operation_id, wait_seconds)
+        self._wait_final(operation_id, reason, wait_seconds, force=force)
         now = self.ledger.operation(operation_id)
         return {
             "operation_id": operation_id,
@@ -311,15 +346,34 @@ class OperationService:
         if waiting:
             self.update_tracker()
             return
-        Progress.in_file(self.workspace.control(operation_id)).cancel()
+        progress = Progress.in_file(self.workspace.control(operation_id))
+        if not progress.cancelled:
+            progress.cancel()
         if force:
             self.executor.kill(operation_id)
+        if not self._is_owned(row) and self.ledger.transition(
+            operation_id,
+            "cancelled",
+            owner_is=row["owner"],
+            error_message=f"cancelled: {reason}; the process that ran it had ended",
+            failure_class="cancelled",
+        ):
+            self._record_unfinished(operation_id, "cancelled")
+            self.update_tracker()
 
-    def _wait_final(self, operation_id: str, seconds: float) -> None:
+    def _is_owned(self, row: dict[str, Any]) -> bool:
+        return row["owner"] == self.executor.owner or owner_is_alive(self.workspace, row["owner"])
+
+    def _wait_final(self, operation_id: str, reason: str, seconds: float, *, force: bool) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if self.ledger.operation(operation_id)["status"] in FINAL:
+            row = self.ledger.operation(operation_id)
+            if row["status"] in FINAL:
                 return
+            control = Progress.in_file(self.workspace.control(operation_id))
+            if row["status"] != "running" or not control.cancelled:
+                # Its worker died in the meantime and it is to be tried again: it is not.
+                self._cancel_one(row, reason, force=force)
             time.sleep(0.02)
 
     def retry(self, operation_id: str) -> dict[str, Any]:
@@ -344,6 +398,7 @@ class OperationService:
             retry_of=operation_id,
             surrogates=row["request"]["surrogates"],
             attempt=row["attempt"] + 1,
+            extra={key: row["request"].get(key) for key in _KEPT},
         )
         self.queue(new_id)
         return self.ledger.operation(new_id)
@@ -366,7 +421,8 @@ class OperationService:
                 value=row["status"],
             )
         folder = self.workspace.checkpoint(row["run_id"])
-        if not folder.is_dir():
+        outcome = self._outcome(row)
+        if not checkpoint_exists(folder) and not outcome.is_file():
             raise NotFoundError(
                 f"the operation {operation_id} has no checkpoint.",
                 code="CHECKPOINT-NotFound",
@@ -374,29 +430,34 @@ class OperationService:
             )
         if not self.executor.alive:
             raise TransientError("no worker process is free.", code="SYSTEM-NoWorker")
-        checkpoint = checkpoint_facts(folder)
-        self.ledger.require_transition(operation_id, "resuming")
+        # A run whose result is there, but was not taken in, has no checkpoint any more.
+        origin = _origin(read_json(outcome)) if outcome.is_file() else checkpoint_facts(folder)
+        self.ledger.require_transition(operation_id, "resuming", owner=self.executor.owner)
         self.queue(operation_id, finished)
         self.update_tracker()
         return {
             **self.ledger.operation(operation_id),
             "resumed_from": {
-                "checkpoint_type": checkpoint["kind"],
-                "created_at": checkpoint["saved_at"],
-                "epoch": checkpoint["epoch"],
+                "checkpoint_type": origin["kind"],
+                "created_at": origin["saved_at"],
+                "epoch": origin["epoch"],
             },
         }
 
     def recover(self) -> list[str]:
-        """Mark operations failed whose process died; return their ids. Called at a start."""
+        """Mark operations failed whose process died; return their ids. Called at a start.
+
+        One whose run left its whole result is completed instead.
+        """
         died: list[str] = []
         rows, _ = self.ledger.list_operations(statuses=ACTIVE)
         for row in rows:
-            if row["owner"] == self.executor.owner or owner_is_alive(self.workspace, row["owner"]):
+            if self._is_owned(row) or self._adopt(row):
                 continue
             changed = self.ledger.transition(
                 row["operation_id"],
                 "failed",
+                owner_is=row["owner"],  # another process may have recovered and resumed it
                 failure_class="transient",
                 error_code="SYSTEM-ProcessDied",
                 error_message="the process that ran this operation ended; resume or retry it",
@@ -408,15 +469,47 @@ class OperationService:
             self.update_tracker()
         return died
 
+    def _adopt(self, row: dict[str, Any]) -> bool:
+        """Take in the result of a run whose process died before it did; False without one."""
+        outcome = self._outcome(row)
+        if row["status"] != "running" or not outcome.is_file():
+            return False
+        result = read_json(outcome)
+        taken = self.ledger.transition(
+            row["operation_id"],
+            "running",
+            only_from=("running",),
+            owner_is=row["owner"],
+            owner=self.executor.owner,
+            started_at=row["started_at"],
+        )
+        if taken:
+            self._on_done(row["operation_id"], "done", result)
+        return taken
+
+    def _outcome(self, row: dict[str, Any]) -> Path:
+        return self.workspace.runs / str(row["run_id"]) / "outcome.json"
+
     def update_tracker(self) -> None:
         """Bring the execution tracker in line with the operations table."""
-        rows, _ = self.ledger.list_operations(operation_type="training")
-        if self.campaign_id is not None:
-            rows = [r for r in rows if r["request"].get("campaign_id") == self.campaign_id]
         names = self.tracked
         if names is None:
             names = sorted(path.stem for path in self.workspace.strategies.glob("*.yaml"))
-        write_tracker(self.workspace.tracker, rows, names)
+        # One reader and writer at a time, or an older table replaces a newer one.
+        with FileLock(self.workspace.control("tracker.lock")):
+            rows, _ = self.ledger.list_operations(
+                operation_type="training", campaign_id=self.campaign_id
+            )
+            write_tracker(self.workspace.tracker, rows, names)
+
+
+def _origin(outcome: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts of a finished run as those of a checkpoint."""
+    return {
+        "kind": "result",
+        "saved_at": outcome["record"]["finished_at"],
+        "epoch": outcome["result_summary"]["training_metrics"]["epochs_trained"],
+    }
 
 
 def _override_one(

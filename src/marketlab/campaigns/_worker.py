@@ -6,6 +6,7 @@ sends its error; a worker that dies sends nothing, and the supervisor knows by i
 """
 
 import os
+import signal
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -27,6 +28,7 @@ def _jobs() -> dict[str, Callable[[Path, dict[str, Any]], Any]]:
 
 def worker_main(connection: Connection, workspace_root: str) -> None:
     """Serve jobs until the supervisor closes the pipe or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it asks for cancellation by the control array
     jobs = _jobs()
     root = Path(workspace_root)
     connection.send(("ready", os.getpid(), None))
@@ -49,6 +51,8 @@ def worker_main(connection: Connection, workspace_root: str) -> None:
             connection.send(answer)
         except (BrokenPipeError, OSError):
             return
+        except Exception as error:  # an answer that cannot be pickled
+            connection.send(("error", job_id, _unexpected(error)))
 
 
 def _out_of_memory() -> dict[str, Any]:

@@ -45,7 +45,7 @@ from marketlab.core._files import (
     storage_error,
     write_json,
 )
-from marketlab.core._platform import point_link, usable_cores
+from marketlab.core._platform import point_link, usable_cores, without_interrupts
 from marketlab.core._progress import PHASES, Progress, Slot
 from marketlab.core._random import seed_streams, stream_key
 from marketlab.core._registry import PluginRegistry
@@ -108,5 +108,6 @@ __all__ = [
     "storage_error",
     "stream_key",
     "usable_cores",
+    "without_interrupts",
     "write_json",
 ]

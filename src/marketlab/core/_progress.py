@@ -5,6 +5,7 @@ the supervisor read it from other processes. It lies in a memory-mapped file, so
 pipes and survives its writer. Slots are int64; a torn read cannot happen on the platforms we run.
 """
 
+import os
 import time
 from collections.abc import Callable
 from enum import IntEnum
@@ -14,7 +15,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from marketlab.core import _platform
 from marketlab.core._errors import CancelledError
+from marketlab.core._files import storage_error
 
 PHASES = (
     "pending",
@@ -64,11 +67,25 @@ class Progress:
 
     @classmethod
     def in_file(cls, path: Path) -> Self:
-        """Return the one that lies in `path`, created if absent, shared by all who open it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.stat().st_size != N_SLOTS * 8:
-            path.write_bytes(bytes(N_SLOTS * 8))
-        return cls(np.memmap(path, dtype=np.int64, mode="r+", shape=(N_SLOTS,)))
+        """Return the one that lies in `path`, created if absent, shared by all who open it.
+
+        Raises
+        ------
+        IntegrityError (``STORAGE-Full``) if there is no room for it.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                # Never emptied and filled again: two who create it at once would take each
+                # other's cancellation away, and a reader between the two would die of SIGBUS.
+                if os.fstat(descriptor).st_size < N_SLOTS * 8:
+                    _platform.allocate(descriptor, N_SLOTS * 8)
+            finally:
+                os.close(descriptor)
+            return cls(np.memmap(path, dtype=np.int64, mode="r+", shape=(N_SLOTS,)))
+        except OSError as error:
+            raise storage_error(error, path) from error
 
     def enter(self, phase: str) -> None:
         """Record that `phase` begins, beat, and stop here if cancellation was asked for."""

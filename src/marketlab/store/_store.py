@@ -231,7 +231,7 @@ def _translate(error: DBAPIError, address: str) -> MarketLabError | None:
             code="STORE-Corrupt",
             suggestion="Restore the file from a copy.",
         )
-    if "unable to open" in lowered or "readonly" in lowered:
+    if any(words in lowered for words in ("unable to open", "readonly", "disk i/o error")):
         return IntegrityError(
             f"the database {address} cannot be opened for writing: {text}.",
             code="STORAGE-WriteFailed",

@@ -5,6 +5,7 @@ from marketlab.training._analytics import RUN_FILES, RunAnalytics, RunFacts
 from marketlab.training._checkpoint import (
     Checkpointer,
     CheckpointKind,
+    checkpoint_exists,
     checkpoint_facts,
     delete_checkpoint,
     load_checkpoint,
@@ -59,6 +60,7 @@ __all__ = [
     "TrainerState",
     "TrainingData",
     "ValidationMetrics",
+    "checkpoint_exists",
     "checkpoint_facts",
     "class_balance_score",
     "convergence",

@@ -90,9 +90,7 @@ def load_checkpoint(folder: Path) -> TrainerState:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    place = folder
-    if not folder.exists() and _sibling(folder, "previous").exists():
-        place = _sibling(folder, "previous")  # its successor was being put in place
+    place = _place(folder)
     content = _read_state(place / "state.json")
     tensors: dict[str, Weights] = {}
     for name in _FILES:
@@ -115,8 +113,13 @@ def checkpoint_facts(folder: Path) -> dict[str, Any]:
     ------
     IntegrityError as `load_checkpoint`.
     """
-    content = _read_state(folder / "state.json")
+    content = _read_state(_place(folder) / "state.json")
     return {k: v for k, v in content.items() if k not in {"history", "files", "content_hash"}}
+
+
+def checkpoint_exists(folder: Path) -> bool:
+    """Return whether there is anything to resume from."""
+    return _place(folder).is_dir()
 
 
 def delete_checkpoint(folder: Path) -> None:
@@ -158,7 +161,7 @@ class Checkpointer:
     def flush(self, kind: CheckpointKind) -> bool:
         """Save the latest state unless it is saved; return whether a checkpoint exists."""
         if self._latest is None:
-            return self.folder.exists()
+            return checkpoint_exists(self.folder)
         if self._latest.epoch != self._saved_epoch or kind != "periodic":
             save_checkpoint(self.folder, self._latest, kind=kind)
             self._saved_epoch = self._latest.epoch
@@ -168,6 +171,11 @@ class Checkpointer:
     def delete(self) -> None:
         """Remove the checkpoint: the run has its result."""
         delete_checkpoint(self.folder)
+
+
+def _place(folder: Path) -> Path:
+    previous = _sibling(folder, "previous")  # it stands while its successor is put in place
+    return previous if not folder.exists() and previous.exists() else folder
 
 
 def _sibling(folder: Path, word: str) -> Path:
