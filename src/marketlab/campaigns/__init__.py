@@ -10,6 +10,7 @@ from marketlab.campaigns._campaign_config import (
 )
 from marketlab.campaigns._collect import campaign_results
 from marketlab.campaigns._executor import Executor
+from marketlab.campaigns._findings import campaign_answer, statements
 from marketlab.campaigns._importer import import_list_form
 from marketlab.campaigns._initialise import initialise_workspace
 from marketlab.campaigns._ledger import Ledger, NewOperation
@@ -20,6 +21,9 @@ from marketlab.campaigns._recipes import load_campaign, recipe_names, shipped_st
 from marketlab.campaigns._report import write_report
 from marketlab.campaigns._resolve import Experiment, ensure_bars, resolve_experiment
 from marketlab.campaigns._results import CampaignResults, RunResult
+from marketlab.campaigns._results_files import results_csv
+from marketlab.campaigns._results_table import results_table
+from marketlab.campaigns._run_facts import run_facts
 from marketlab.campaigns._seal import open_seal
 from marketlab.campaigns._service import OperationService, StartRequest
 from marketlab.campaigns._strategy import StrategyConfig, load_strategy, parse_strategy
@@ -49,6 +53,7 @@ __all__ = [
     "StrategyConfig",
     "VerifyReport",
     "Workspace",
+    "campaign_answer",
     "campaign_results",
     "ensure_bars",
     "import_list_form",
@@ -64,7 +69,11 @@ __all__ = [
     "quick_verdict",
     "recipe_names",
     "resolve_experiment",
+    "results_csv",
+    "results_table",
+    "run_facts",
     "shipped_strategy",
+    "statements",
     "strategy_features",
     "validate_strategy_file",
     "verify_campaign",

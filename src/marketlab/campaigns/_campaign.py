@@ -104,11 +104,12 @@ class CampaignRunner:
         another process runs the campaign. After any other error the campaign is failed, and may
         be run again.
         """
+        row = self.ledger.campaign(campaign_id)
         lock = FileLock(self.workspace.control(f"{campaign_id}.lock"), timeout_seconds=0.0)
         with _only_one(lock, campaign_id):
             try:
-                return self._run(campaign_id, on_tick)
-            except CancelledError:
+                return self._run(row, on_tick)
+            except (CancelledError, KeyboardInterrupt):
                 self.ledger.update_campaign(campaign_id, status="cancelled")
                 raise
             except BaseException:
@@ -116,8 +117,8 @@ class CampaignRunner:
                     self.ledger.update_campaign(campaign_id, status="failed")
                 raise
 
-    def _run(self, campaign_id: str, on_tick: OnTick | None) -> CampaignResults:
-        row = self.ledger.campaign(campaign_id)
+    def _run(self, row: dict[str, Any], on_tick: OnTick | None) -> CampaignResults:
+        campaign_id = row["campaign_id"]
         config = from_mapping(CampaignConfig, row["config"], source=f"campaign {campaign_id}")
         self.ledger.update_campaign(campaign_id, status="running", finished_at=None)
         work = _CampaignWork(self, campaign_id, config)
@@ -198,9 +199,7 @@ class _CampaignWork:
                 "integrity",
             ):
                 operation_id = row["operation_id"]
-                self.ledger.require_transition(
-                    operation_id, "resuming", owner=self.executor.owner
-                )
+                self.ledger.require_transition(operation_id, "resuming", owner=self.executor.owner)
             else:
                 continue
             self.service.queue(operation_id, self._count)

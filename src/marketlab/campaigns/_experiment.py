@@ -147,7 +147,9 @@ class _Run:
             prepared, warnings = self._prepare()
             scaler = prepared.fit_standardizer()
             data = self._training_data(prepared, scaler)
-            resume = load_checkpoint(self.checkpoint) if checkpoint_exists(self.checkpoint) else None
+            resume = (
+                load_checkpoint(self.checkpoint) if checkpoint_exists(self.checkpoint) else None
+            )
         except Exception as error:
             self._analytics(None).fail(error, status=_final_status(error))
             raise
@@ -158,8 +160,10 @@ class _Run:
         except Exception as error:
             status = _final_status(error)
             # Also after training: judging may take longer than it, and may be cancelled as well.
-            self.saver.flush("cancellation" if status == "cancelled" else "failure")
-            analytics.fail(error, status=status)
+            try:
+                self.saver.flush("cancellation" if status == "cancelled" else "failure")
+            finally:
+                analytics.fail(error, status=status)
             raise
 
     # -- before training ----------------------------------------------------------------------
@@ -285,7 +289,7 @@ class _Run:
         outcome = self._outcome(summary, verdict, warnings, artefacts)
         write_json(self.folder / "outcome.json", outcome)
         delete_checkpoint(self.checkpoint)
-        self.progress.enter("finished")
+        self.progress.finish()
         return outcome
 
     def _verdict(self, prepared: Prepared, evidence: Evidence) -> dict[str, Any]:

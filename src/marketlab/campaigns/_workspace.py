@@ -89,7 +89,7 @@ class Workspace:
     @property
     def catalog(self) -> Catalog:
         """The bars of this workspace."""
-        return Catalog(self.root)
+        return Catalog(self.root / "data" / "processed")
 
     @property
     def strategies(self) -> Path:

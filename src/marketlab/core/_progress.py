@@ -93,6 +93,11 @@ class Progress:
         self.beat()
         self.raise_if_cancelled()
 
+    def finish(self) -> None:
+        """Record that all is done; it is too late to cancel."""
+        self.array[Slot.PHASE] = len(PHASES) - 1
+        self.beat()
+
     def beat(self) -> None:
         """Record that the worker lives."""
         self.array[Slot.HEARTBEAT_NS] = time.time_ns()

@@ -17,8 +17,7 @@ def campaign_findings(results: "CampaignResults") -> dict[str, Any]:
     ``finding`` is one sentence and ``certainty`` a second one that may be empty. ``reasons`` and
     ``would_change`` list texts with the strategies they hold for, the commonest first.
     """
-    from marketlab.campaigns._findings import campaign_answer, statements
-    from marketlab.campaigns._run_facts import run_facts
+    from marketlab.campaigns import campaign_answer, run_facts, statements
 
     facts = run_facts(results)
     finding, certainty = campaign_answer(results, facts)
@@ -41,13 +40,13 @@ def campaign_findings(results: "CampaignResults") -> dict[str, Any]:
 
 def results_table(results: "CampaignResults", *, width: int) -> "Table":
     """Return the ranking as a table for a console of `width` characters."""
-    from marketlab.campaigns._results_table import results_table as table
+    from marketlab.campaigns import results_table as table
 
     return table(results, width=width)
 
 
 def results_csv(results: "CampaignResults") -> str:
     """Return one line per strategy as CSV."""
-    from marketlab.campaigns._results_files import results_csv as csv
+    from marketlab.campaigns import results_csv as csv
 
     return csv(results)

@@ -157,6 +157,28 @@ def _weights(path: Path) -> dict[str, Any]:
         ) from error
 
 
+def evaluate_test(workspace: "Workspace", reference: str, *, reason: str) -> dict[str, Any]:
+    """Open the sealed test part of a run (by run or operation id) and judge the run on it.
+
+    Raises
+    ------
+    NotFoundError for an unknown run; ConflictError if it did not complete.
+    """
+    from marketlab.campaigns import open_seal
+
+    with steering_session(workspace) as session:
+        row = _row(session, reference)
+        return open_seal(session.workspace, session.ledger, row["run_id"], reason=reason)
+
+
+def _record_look(workspace: "Workspace", run_id: str, name: str) -> int:
+    """Count a replay over held-out bars as an opening of the run's test part: it shows them."""
+    with steering_session(workspace) as session:
+        return session.ledger.record_test_opening(
+            run_id, reason=f"replay of the promoted model {name!r}", result=None
+        )
+
+
 def replay(
     workspace: "Workspace",
     name: str,
@@ -178,6 +200,7 @@ def replay(
     from marketlab.runtime import Journal, SessionConfig, prove_replay, replay_start
 
     model = load_promoted(workspace.require().root, name)
+    opening = _record_look(workspace, model.card.run_id, name)
     bars = workspace.catalog.load(model.card.dataset_id)
     start = replay_start(bars, model.card.split.first_test_ns())
     config = SessionConfig(costs=CostModel.for_symbol(bars.symbol, spread_pips=spread_pips))
@@ -192,6 +215,7 @@ def replay(
         "passed": proof.passed,
         "sentence": proof.sentence,
         "name": name,
+        "test_opening": opening,
         "override": override,
         "journal": str(path),
         "initial_equity": config.initial_equity,

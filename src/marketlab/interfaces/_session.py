@@ -36,15 +36,23 @@ def default_workers() -> int:
 
 
 @contextmanager
-def open_session(workspace: "Workspace", *, workers: int | None = None) -> Iterator[Session]:
-    """Open a workspace with running workers (the default number for None)."""
+def open_session(
+    workspace: "Workspace", *, workers: int | None = None, compatibility: str | None = None
+) -> Iterator[Session]:
+    """Open a workspace with running workers (the default number for None).
+
+    ``compatibility="v15"`` lets runs with degenerate labels complete with that verdict.
+    """
     count = workers or default_workers()
-    with steering_session(workspace, workers=count) as session, session.executor:
+    opened = steering_session(workspace, workers=count, compatibility=compatibility)
+    with opened as session, session.executor:
         yield session
 
 
 @contextmanager
-def steering_session(workspace: "Workspace", *, workers: int = 1) -> Iterator[Session]:
+def steering_session(
+    workspace: "Workspace", *, workers: int = 1, compatibility: str | None = None
+) -> Iterator[Session]:
     """Open a workspace without starting a worker: for reading, and for steering other processes.
 
     Raises
@@ -57,7 +65,8 @@ def steering_session(workspace: "Workspace", *, workers: int = 1) -> Iterator[Se
     with workspace.store() as store:
         ledger = Ledger(store)
         executor = Executor(workspace, ledger, workers=workers)
-        yield Session(workspace, ledger, executor, OperationService(workspace, ledger, executor))
+        service = OperationService(workspace, ledger, executor, compatibility=compatibility)
+        yield Session(workspace, ledger, executor, service)
 
 
 def follow(session: Session, operation_id: str, on_view: OnView | None) -> dict[str, Any]:

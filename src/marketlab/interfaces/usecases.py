@@ -19,7 +19,13 @@ from marketlab.interfaces._checkpoints import (
 from marketlab.interfaces._doctor import diagnose
 from marketlab.interfaces._findings import campaign_findings, results_csv, results_table
 from marketlab.interfaces._metrics import operation_metrics
-from marketlab.interfaces._models import list_models, promote, replay, rollback
+from marketlab.interfaces._models import (
+    evaluate_test,
+    list_models,
+    promote,
+    replay,
+    rollback,
+)
 from marketlab.interfaces._operations import (
     cancel_operation,
     list_operations,
@@ -56,6 +62,7 @@ __all__ = [
     "delete_checkpoint",
     "describe_data",
     "diagnose",
+    "evaluate_test",
     "fetch_bundled",
     "follow",
     "import_data",

@@ -9,6 +9,7 @@ from marketlab.interfaces.cli._shell import JsonOption, Shell, WorkspaceOption, 
 
 def add_to(app: typer.Typer) -> None:
     """Register these commands."""
+    app.command("evaluate")(evaluate)
     app.command("models")(models)
     app.command("promote")(promote)
     app.command("rollback")(rollback)
@@ -39,6 +40,42 @@ def models(
         ],
     )
     shell.show(rows, lines if rows else ["No model is stored yet. `marketlab promote RUN_ID`."])
+
+
+def evaluate(
+    context: typer.Context,
+    reference: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run or an operation.")],
+    *,
+    test: Annotated[
+        bool, typer.Option("--test", help="Open the sealed test part; recorded for ever.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Kept in the ledger.")] = "evaluate --test",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge a run on its sealed test part, on the record.
+
+    Each opening is an entry of the ledger; a second one is reported beside every result.
+    """
+    from marketlab.core import ConfigError
+    from marketlab.interfaces import usecases
+
+    if not test:
+        raise ConfigError(
+            "nothing is evaluated without --test: validation was judged when the run ended.",
+            field="--test",
+            suggestion="Its verdict is in verdict.json; --test opens the sealed part.",
+        )
+    shell = Shell(context, workspace, as_json)
+    facts = usecases.evaluate_test(shell.workspace, reference, reason=reason)
+    verdict, metrics = facts["verdict"], facts["test_metrics"]
+    lines = [f"Verdict on the test part: {verdict['outcome']}", verdict["sentence"]]
+    lines += [f"  - {note}" for note in (*verdict["reasons"], *verdict["notes"])]
+    lines += table(
+        ("key", "value"),
+        [(key, value) for key, value in metrics.items() if isinstance(value, float)],
+    )
+    shell.show(facts, lines)
 
 
 def promote(
@@ -112,6 +149,7 @@ def run(
         "",
         f"Simulated account: {account} at a spread of {facts['spread_pips']:g} pips.",
         f"Journal: {facts['journal']}",
+        f"This was look number {facts['test_opening']} at the test part; the ledger has it.",
     ]
     if facts["is_synthetic"]:
         lines.append("The model or its bars are SYNTHETIC: this account says nothing of a market.")

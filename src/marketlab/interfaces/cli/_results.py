@@ -5,20 +5,30 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from marketlab.campaigns import CampaignResults
 
 _MOST_STATEMENTS = 4
 _PLAIN_WIDTH = 120
 
 
-def show_results(results: "CampaignResults", reports: Mapping[str, str]) -> None:
-    """Print the results table, the finding with its reasons, the reports and what to try next."""
+def show_table(results: "CampaignResults") -> "Console":
+    """Print the results table; return the console it was printed on."""
     from rich.console import Console
 
-    from marketlab.interfaces.usecases import campaign_findings, results_table
+    from marketlab.interfaces.usecases import results_table
 
     console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH, color_system=None)
     console.print(results_table(results, width=console.width))
+    return console
+
+
+def show_results(results: "CampaignResults", reports: Mapping[str, str]) -> None:
+    """Print the results table, the finding with its reasons, the reports and what to try next."""
+    from marketlab.interfaces.usecases import campaign_findings
+
+    console = show_table(results)
     for line in finding_lines(campaign_findings(results)):
         console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)
     if reports:

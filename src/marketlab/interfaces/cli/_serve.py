@@ -23,6 +23,10 @@ def serve(
             envvar="MARKETLAB_TOKEN", help="Needed by every caller; required off this machine."
         ),
     ] = None,
+    compatibility: Annotated[
+        str | None,
+        typer.Option(metavar="v15", help="v15: runs with degenerate labels complete and say so."),
+    ] = None,
     workers: WorkersOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -35,6 +39,6 @@ def serve(
     shell = Shell(context, workspace)
     run_server(
         shell.workspace,
-        Settings(host=host, port=port, token=token, workers=workers),
+        Settings(host=host, port=port, token=token, workers=workers, compatibility=compatibility),
         on_ready=shell.note,
     )

@@ -135,6 +135,7 @@ def demo(
     from marketlab.core import MarketLabError
     from marketlab.interfaces import usecases
     from marketlab.interfaces.cli._live import campaign_view
+    from marketlab.interfaces.cli._results import show_table
 
     shell = Shell(context, workspace, as_json)
     usecases.init_workspace(shell.workspace)
@@ -151,6 +152,8 @@ def demo(
                 done[name] = usecases.run_campaign(
                     shell.workspace, name, workers=workers, on_tick=view.tick
                 )
+            if not as_json:
+                show_table(done[name])
         except MarketLabError as error:
             if error.failure_class != "data":
                 raise

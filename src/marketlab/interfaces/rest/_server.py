@@ -18,20 +18,33 @@ _SHORTEST_TOKEN = 16
 
 @dataclass(frozen=True)
 class Settings:
-    """Where to listen and whom to answer. ``workers`` None means the usable cores, at most 8."""
+    """Where to listen and whom to answer.
+
+    ``workers`` None means the usable cores, at most 8. ``compatibility="v15"`` lets runs with
+    degenerate labels complete with that verdict instead of being refused.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = None
     workers: int | None = None
+    compatibility: str | None = None
 
     def check(self) -> None:
         """Refuse to listen beyond this machine without a token.
 
         Raises
         ------
-        ConfigError (``SERVER-TokenRequired``, ``SERVER-TokenTooShort``).
+        ConfigError (``SERVER-TokenRequired``, ``SERVER-TokenTooShort``, ``SERVER-Compatibility``).
         """
+        if self.compatibility not in (None, "v15"):
+            raise ConfigError(
+                f"the only compatibility is 'v15'; received {self.compatibility!r}.",
+                code="SERVER-Compatibility",
+                field="compatibility",
+                value=self.compatibility,
+                suggestion="Leave it out for strict runs.",
+            )
         if self.token is None and self.host not in LOOPBACK:
             raise ConfigError(
                 f"listening on {self.host!r} lets other machines in, and there is no token.",
@@ -119,7 +132,9 @@ def run_server(
     listener = open_socket(settings.host, settings.port)
     try:
         app = create_app(
-            lambda: usecases.open_session(workspace, workers=settings.workers),
+            lambda: usecases.open_session(
+                workspace, workers=settings.workers, compatibility=settings.compatibility
+            ),
             token=settings.token,
             after_close=lambda: usecases.recover(workspace),
         )
