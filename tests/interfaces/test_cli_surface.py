@@ -18,6 +18,7 @@ SURFACE = {
     "data": ["describe", "fetch-bundled", "import", "list", "synthetic", "verify"],
     "demo": [],
     "doctor": [],
+    "evaluate": [],
     "import-strategy": [],
     "init": [],
     "models": [],

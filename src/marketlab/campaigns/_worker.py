@@ -5,6 +5,7 @@ never touch the ledger: they write their run's own files and send back facts. A 
 sends its error; a worker that dies sends nothing, and the supervisor knows by its sentinel.
 """
 
+import contextlib
 import os
 import signal
 import traceback
@@ -31,7 +32,8 @@ def worker_main(connection: Connection, workspace_root: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it asks for cancellation by the control array
     jobs = _jobs()
     root = Path(workspace_root)
-    connection.send(("ready", os.getpid(), None))
+    with contextlib.suppress(BrokenPipeError, OSError):  # seen again by the first `recv`
+        connection.send(("ready", os.getpid(), None))
     while True:
         try:
             job_id, kind, payload = connection.recv()
