@@ -9,15 +9,15 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from marketlab.campaigns._campaign_config import CampaignConfig
-from marketlab.campaigns._collect import campaign_results, read_null
+from marketlab.campaigns._collect import campaign_results
 from marketlab.campaigns._executor import Executor
 from marketlab.campaigns._experiment import experiment_of
 from marketlab.campaigns._ledger import ACTIVE, FINAL, Ledger
 from marketlab.campaigns._null import OBSERVED
+from marketlab.campaigns._null_file import null_path, read_null
 from marketlab.campaigns._operations import progress_view
 from marketlab.campaigns._plan import plan_campaign, plan_experiment
 from marketlab.campaigns._report import write_report
@@ -328,8 +328,3 @@ def _only_one(lock: FileLock, campaign_id: str) -> Iterator[None]:
         yield
     finally:
         lock.__exit__()
-
-
-def null_path(workspace: Workspace, campaign_id: str) -> Path:
-    """Return the file that keeps the statistics of a campaign's surrogates."""
-    return workspace.root / "outputs" / "results" / campaign_id / "null.json"

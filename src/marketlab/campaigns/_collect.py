@@ -1,38 +1,28 @@
 """Collects a campaign's results from the ledger and the runs' folders."""
 
 import contextlib
-import json
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from marketlab.campaigns._campaign_config import CampaignConfig
-from marketlab.campaigns._evidence import Evidence, load_evidence
+from marketlab.campaigns._evidence import Evidence, label_text, load_evidence
 from marketlab.campaigns._ledger import Ledger
+from marketlab.campaigns._null_file import read_null
 from marketlab.campaigns._operations import duration_seconds
 from marketlab.campaigns._plan import dataset_facts
-from marketlab.campaigns._resolve import resolve_experiment
+from marketlab.campaigns._resolve import ensure_bars, resolve_experiment
 from marketlab.campaigns._results import CampaignResults, RunResult
+from marketlab.campaigns._verdicts import null_summary
 from marketlab.campaigns._workspace import Workspace
-from marketlab.core import IntegrityError, MarketLabError, environment, from_mapping, read_json
+from marketlab.core import IntegrityError, MarketLabError, environment, from_mapping
 from marketlab.data import BarFrame
-from marketlab.evaluation import best_causal_baseline, sample_log_loss
-
-
-def read_null(workspace: Workspace, campaign_id: str) -> dict[str, Any]:
-    """Return what is stored of a campaign's null: names of the family, rows by index."""
-    path = workspace.root / "outputs" / "results" / campaign_id / "null.json"
-    if not path.is_file():
-        return {"names": None, "rows": {}}
-    stored: dict[str, Any] = read_json(path)
-    return stored
+from marketlab.evaluation import even_odds_baseline, log_loss_skill, majority_baseline
 
 
 def campaign_results(workspace: Workspace, ledger: Ledger, campaign_id: str) -> CampaignResults:
     """Return a campaign as it stands, finished or not."""
-    from marketlab.campaigns._verdicts import null_summary
-
     row = ledger.campaign(campaign_id)
     config = from_mapping(CampaignConfig, row["config"], source=campaign_id)
     operations = _operations(ledger, campaign_id)
@@ -73,8 +63,6 @@ def _operations(ledger: Ledger, campaign_id: str) -> dict[str, dict[str, Any]]:
 def _bars(
     workspace: Workspace, config: CampaignConfig, recorded: dict[str, dict[str, Any]]
 ) -> BarFrame:
-    from marketlab.campaigns._resolve import ensure_bars
-
     for run in recorded.values():
         return workspace.catalog.load(run["dataset_id"])
     return ensure_bars(workspace, config.data)
@@ -99,8 +87,6 @@ def _run_result(
     blocks: tuple[str, ...] = ()
     config_id = design_id = ""
     with contextlib.suppress(MarketLabError):  # a strategy that cannot be read has no facts
-        from marketlab.campaigns._evidence import label_text
-
         experiment = resolve_experiment(workspace, config, name, bars)
         strategy = experiment.strategy
         description, label = strategy.description, label_text(strategy)
@@ -175,7 +161,7 @@ def _with_common_skill(workspace: Workspace, runs: list[RunResult]) -> list[RunR
         common = evidence[group[0]].bar
         for name in group[1:]:
             common = np.intersect1d(common, evidence[name].bar)
-        for name in group:
+        for name in group if len(common) else ():
             skills[name] = _skill_on(evidence[name], common)
     return [
         _replace(run, common_skill=skills[run.strategy]) if run.strategy in skills else run
@@ -186,18 +172,9 @@ def _with_common_skill(workspace: Workspace, runs: list[RunResult]) -> list[RunR
 def _skill_on(evidence: Evidence, bars: Any) -> float:
     rows = np.isin(evidence.bar, bars)
     y = evidence.y[rows]
-    from marketlab.evaluation import majority_baseline
-
     baselines = {
         "majority": majority_baseline(evidence.train_counts, len(y)),
+        "even_odds": even_odds_baseline(evidence.train_counts, len(y)),
         "causal state": evidence.state[rows],
     }
-    best = best_causal_baseline(y, baselines)
-    return float(best.log_loss - sample_log_loss(y, evidence.probabilities[rows]).mean())
-
-
-def results_json(results: CampaignResults) -> str:
-    """Return the whole results as one JSON document, for programs."""
-    from dataclasses import asdict
-
-    return json.dumps(asdict(results), indent=2, ensure_ascii=False, allow_nan=False)
+    return log_loss_skill(y, evidence.probabilities[rows], baselines)

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from marketlab.campaigns._collect import read_null
 from marketlab.campaigns._evidence import load_evidence
 from marketlab.campaigns._ledger import Ledger
 from marketlab.campaigns._null import OBSERVED, STATISTIC
+from marketlab.campaigns._null_file import read_null
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import FloatArray, finite_or_none, write_json
 from marketlab.evaluation import (
