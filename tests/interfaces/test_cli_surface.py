@@ -15,7 +15,20 @@ HEAVY = ("torch", "numpy", "sqlalchemy", "pydantic", "polars", "numba", "fastapi
 
 SURFACE = {
     "campaign": ["list", "report", "results", "resume", "run", "verify"],
-    "data": ["describe", "fetch-bundled", "import", "list", "synthetic", "verify"],
+    "data": [
+        "describe",
+        "dictionary",
+        "export",
+        "fetch",
+        "fetch-bundled",
+        "import",
+        "list",
+        "monitor",
+        "quality",
+        "resample",
+        "synthetic",
+        "verify",
+    ],
     "demo": [],
     "doctor": [],
     "evaluate": [],

@@ -1,5 +1,6 @@
 """Brings bars in, checks them, stores them by version."""
 
+from marketlab.data._acquire import DatasetState, acquire, finished_chunks
 from marketlab.data._bars import BarFrame, close_time
 from marketlab.data._bundled import (
     BUNDLED,
@@ -8,32 +9,128 @@ from marketlab.data._bundled import (
     load_bundled,
     wheel_folder,
 )
+from marketlab.data._calendar import (
+    CALENDARS,
+    AlwaysOpen,
+    ExchangeSessions,
+    FxWeek,
+    Sessions,
+    TradingCalendar,
+    expected_bars,
+    session_close_time,
+)
 from marketlab.data._catalog import Catalog, CatalogFinding, Manifest
+from marketlab.data._coinbase import Coinbase
+from marketlab.data._dictionary import data_dictionary
+from marketlab.data._fetch_plan import (
+    DatasetPlan,
+    FetchPlan,
+    FetchRecipe,
+    FetchRequest,
+    fetch_recipe_names,
+    load_fetch_recipe,
+    plan_fetch,
+)
+from marketlab.data._fetch_quality import FetchQuality
+from marketlab.data._fetch_summary import write_summary
+from marketlab.data._file_manifest import FileFinding, FileManifests
+from marketlab.data._gaps import Coverage, FilledBars, fill_gaps, find_gaps
+from marketlab.data._http import RetryPolicy
 from marketlab.data._import import ImportOptions, import_bars
+from marketlab.data._join import ContextSeries, Joined, point_in_time_join
+from marketlab.data._journal import read_journals
+from marketlab.data._lineage import lineage_of, parents_of
+from marketlab.data._market import (
+    SyntheticMarket,
+    iter_synthetic_market,
+    synthetic_market,
+)
+from marketlab.data._market_config import MarketSymbol, SyntheticMarketConfig, market_recipe
+from marketlab.data._oanda import Oanda
+from marketlab.data._quality import (
+    CrossCheck,
+    QualityReport,
+    assess_quality,
+    cross_check,
+    outlier_scores,
+)
 from marketlab.data._record import record_dataset
+from marketlab.data._resample import Resampled, resample_bars
+from marketlab.data._source import SOURCES, BarSource
 from marketlab.data._synthetic import SyntheticConfig, synthetic_bars
 from marketlab.data._timeframe import TIMEFRAMES, parse_timeframe
 from marketlab.data._validate import Finding, ValidationReport, validate_bars
 
 __all__ = [
     "BUNDLED",
+    "CALENDARS",
+    "SOURCES",
     "TIMEFRAMES",
+    "AlwaysOpen",
     "BarFrame",
+    "BarSource",
     "BundledSeries",
     "Catalog",
     "CatalogFinding",
+    "Coinbase",
+    "ContextSeries",
+    "Coverage",
+    "CrossCheck",
+    "DatasetPlan",
+    "DatasetState",
+    "ExchangeSessions",
+    "FetchPlan",
+    "FetchQuality",
+    "FetchRecipe",
+    "FetchRequest",
+    "FileFinding",
+    "FileManifests",
+    "FilledBars",
     "Finding",
+    "FxWeek",
     "ImportOptions",
+    "Joined",
     "Manifest",
+    "MarketSymbol",
+    "Oanda",
+    "QualityReport",
+    "Resampled",
+    "RetryPolicy",
+    "Sessions",
     "SyntheticConfig",
+    "SyntheticMarket",
+    "SyntheticMarketConfig",
+    "TradingCalendar",
     "ValidationReport",
+    "acquire",
+    "assess_quality",
     "close_time",
+    "cross_check",
+    "data_dictionary",
+    "expected_bars",
     "fetch_bundled",
+    "fetch_recipe_names",
+    "fill_gaps",
+    "find_gaps",
+    "finished_chunks",
     "import_bars",
+    "iter_synthetic_market",
+    "lineage_of",
     "load_bundled",
+    "load_fetch_recipe",
+    "market_recipe",
+    "outlier_scores",
+    "parents_of",
     "parse_timeframe",
+    "plan_fetch",
+    "point_in_time_join",
+    "read_journals",
     "record_dataset",
+    "resample_bars",
+    "session_close_time",
     "synthetic_bars",
+    "synthetic_market",
     "validate_bars",
     "wheel_folder",
+    "write_summary",
 ]

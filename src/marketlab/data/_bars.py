@@ -19,10 +19,11 @@ from marketlab.core import (
 )
 from marketlab.data._columns import COLUMNS, PRICES, Columns, columns_of
 from marketlab.data._timeframe import parse_timeframe
-from marketlab.data._validate import check_columns, time_text
+from marketlab.data._validate import ValidationReport, find_errors, time_text
 
 _ID_SCHEMA = "marketlab-bars-1"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PIECE = 32_768
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,10 +88,13 @@ class BarFrame:
         columns, with_volume = columns_of(table, timeframe)
         if has_volume is None:
             has_volume = with_volume and bool(np.any(columns["volume"] != 0.0))
-        report = check_columns(columns, timeframe, has_volume=has_volume)
+        errors = tuple(find_errors(columns))
+        report = ValidationReport(n_bars=len(columns["time"]), timeframe=timeframe, findings=errors)
         report.raise_if_refused(f"{symbol} {timeframe}")
+        # Prices and volumes are new arrays already; times may still be those of the caller.
+        owned = {name: np.array(columns[name]) for name in ("time", "close_time")}
         return cls(
-            frame=_frame(columns),
+            frame=_frame(columns | owned),
             symbol=symbol,
             timeframe=timeframe,
             source=source,
@@ -191,7 +195,7 @@ class BarFrame:
             )
         if first == 0 and stop == len(times):
             return self
-        columns = {name: values[first:stop] for name, values in self._columns().items()}
+        columns = {name: values[first:stop].copy() for name, values in self._columns().items()}
         return replace(
             self,
             frame=_frame(columns),
@@ -243,7 +247,8 @@ def close_time(opens_at: datetime, timeframe: str) -> datetime:
 
 
 def _frame(columns: Columns) -> Any:
-    data = {name: np.array(columns[name]) for name in COLUMNS}
+    """Return the columns as a frame, which may share their memory: nobody else may write it."""
+    data = {name: columns[name] for name in COLUMNS}
     stamps = [pl.col(name).cast(pl.Datetime("ns", "UTC")) for name in ("time", "close_time")]
     return pl.DataFrame(data).with_columns(stamps)
 
@@ -268,9 +273,11 @@ def _content_id(columns: Columns, symbol: str, timeframe: str, *, has_volume: bo
         digest.update(f"{name}\n".encode())
         if name in {"time", "close_time"}:
             digest.update(np.ascontiguousarray(columns[name], dtype="<i8").data)
-        else:
+            continue
+        for first in range(0, len(columns[name]), _PIECE):
             # Adding zero turns -0.0 into 0.0: equal numbers have equal ids.
-            digest.update(np.ascontiguousarray(columns[name] + 0.0, dtype="<f8").data)
+            piece = columns[name][first : first + _PIECE] + 0.0
+            digest.update(np.ascontiguousarray(piece, dtype="<f8").data)
     return digest.hexdigest()
 
 

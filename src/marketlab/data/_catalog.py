@@ -2,12 +2,16 @@
 
 A folder ``<symbol>_<timeframe>_<first 12 digits of the id>`` holds ``bars.parquet`` and, written
 last, ``manifest.json``. The files are the whole truth; nothing here needs a database.
+
+How a change is noticed at the speed of the disk: the manifest holds the hash of the Parquet file,
+and the file's footer holds a seal, the manifest's facts with the dataset's id, written by the
+process that had the bars in its hands. File hash and seal together tie bars and manifest to each
+other, so the id need not be computed again; files without a seal (of earlier versions) get their
+bars hashed on every load. See `_catalog_file.py` for when a file is hashed.
 """
 
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
-
-import polars as pl
 
 from marketlab.core import (
     Clock,
@@ -28,11 +32,17 @@ from marketlab.core import (
     write_json,
 )
 from marketlab.data._bars import BarFrame
+from marketlab.data._catalog_file import read_stored, seal_problem, write_sealed
+from marketlab.data._lineage import parents_of
 
 _MANIFEST = "manifest.json"
 _BARS = "bars.parquet"
 _LOCK = ".catalog.lock"
 _SHORTEST_PREFIX = 8
+_SEALED = (
+    *("dataset_id", "symbol", "timeframe", "source", "provenance", "licence"),
+    *("n_bars", "first_time", "last_time", "is_synthetic", "has_volume", "metadata"),
+)
 
 
 class Manifest(FrozenConfig):
@@ -63,7 +73,7 @@ class Manifest(FrozenConfig):
 class CatalogFinding(FrozenConfig):
     """Something in the catalog's folder that is not as it was stored."""
 
-    kind: Literal["missing", "altered", "orphan"]
+    kind: Literal["missing", "altered", "orphan", "stale"]
     path: str
     message: str
 
@@ -99,7 +109,7 @@ class Catalog:
             folder = self.root / f"{bars.symbol}_{bars.timeframe}_{bars.dataset_id[:12]}"
             with atomic_folder(folder) as scratch:
                 try:
-                    bars.frame.write_parquet(scratch / _BARS, compression="zstd")
+                    write_sealed(bars, scratch / _BARS, _facts(self._manifest(bars, "")))
                 except OSError as error:
                     raise storage_error(error, folder / _BARS) from error
                 manifest = self._manifest(bars, file_sha256(scratch / _BARS))
@@ -109,7 +119,8 @@ class Catalog:
     def load(self, dataset_id: str) -> BarFrame:
         """Return a stored dataset by its id, or by a prefix of it of 8 digits or more.
 
-        The file and the content are checked against the manifest on every load.
+        The file and its seal are checked against the manifest. A file is hashed once per process,
+        and again whenever its size, place or time of change differ.
 
         Raises
         ------
@@ -120,23 +131,32 @@ class Catalog:
 
     def _load(self, manifest: Manifest) -> BarFrame:
         path = self.root / manifest.folder / _BARS
-        problem = _file_problem(path, manifest)
-        if problem is not None:
-            raise _altered(problem)
-        bars = BarFrame.build(
-            pl.read_parquet(path),
+        if not path.is_file():
+            raise _altered(f"{path} is missing.")
+        frame, found = read_stored(path)
+        self._check_file(path, manifest, found)
+        if frame is None:
+            raise _altered(f"{path} cannot be read.")
+        return BarFrame(
+            frame=frame,
             symbol=manifest.symbol,
             timeframe=manifest.timeframe,
             source=manifest.source,
-            provenance=manifest.provenance,
-            licence=manifest.licence,
+            dataset_id=manifest.dataset_id,
             is_synthetic=manifest.is_synthetic,
             has_volume=manifest.has_volume,
+            provenance=manifest.provenance,
+            licence=manifest.licence,
             metadata=manifest.metadata,
         )
-        if bars.dataset_id != manifest.dataset_id:
-            raise _altered(f"{path} holds the bars {bars.dataset_id}, not {manifest.dataset_id}.")
-        return bars
+
+    def _check_file(self, path: Path, manifest: Manifest, found: str) -> None:
+        """Raise unless the file, with SHA-256 `found`, is the one that the manifest describes."""
+        if found != manifest.file_sha256:
+            raise _altered(f"{path} has SHA-256 {found}, not {manifest.file_sha256}.")
+        problem = seal_problem(path, _facts(manifest))
+        if problem is not None:
+            raise _altered(f"{path} {problem}")
 
     def find(self, symbol: str, timeframe: str) -> BarFrame:
         """Return the dataset to use for a symbol and timeframe: the first of `candidates`.
@@ -174,20 +194,48 @@ class Catalog:
         ------
         IntegrityError if a manifest cannot be read.
         """
-        manifests = [_read_manifest(path) for path in sorted(self.root.glob(f"*/{_MANIFEST}"))]
+        # A hidden folder is what a writer was killed in, just before it got its name.
+        paths = (p for p in self.root.glob(f"*/{_MANIFEST}") if not p.parent.name.startswith("."))
+        manifests = [_read_manifest(path) for path in sorted(paths)]
         key = ("symbol", "timeframe", "added_at", "dataset_id")
         return sorted(manifests, key=lambda m: tuple(str(getattr(m, name)) for name in key))
 
     def verify(self) -> CatalogFindings:
-        """Read every file and return what is missing, altered, or stored by nobody."""
+        """Hash every file and return what is missing, altered, stale, or stored by nobody.
+
+        A dataset is stale if one that it was made from is gone, or has been replaced: a newer one
+        of the same symbol, timeframe and source is stored.
+        """
         findings: CatalogFindings = []
         for path in sorted(self.root.iterdir()) if self.root.is_dir() else []:
             if path.name != _LOCK:
                 findings += self._verify_entry(path)
+        return findings + self._stale()
+
+    def _stale(self) -> CatalogFindings:
+        try:
+            known = {m.dataset_id: m for m in self.list()}
+        except IntegrityError:
+            return []  # the manifest that cannot be read is a finding already
+        newest: dict[tuple[str, ...], Manifest] = {}
+        for m in sorted(known.values(), key=lambda m: (m.added_at, m.dataset_id)):
+            newest[_series(m)] = m
+        findings: CatalogFindings = []
+        for m in known.values():
+            path = self.root / m.folder
+            for parent in parents_of(m.metadata):
+                held = known.get(parent)
+                if held is None:
+                    text = f"was made from {parent}, which is not stored any more."
+                    findings.append(_finding("stale", path, text))
+                elif newest[_series(held)] is not held:
+                    newer = newest[_series(held)].dataset_id
+                    text = f"was made from {parent}, which {newer} has replaced."
+                    findings.append(_finding("stale", path, text))
         return findings
 
     def _verify_entry(self, path: Path) -> CatalogFindings:
-        if not (path / _MANIFEST).is_file():
+        if path.name.startswith(".") or not (path / _MANIFEST).is_file():
             text = (
                 "is no dataset: it has no manifest.json; left by a stopped run, it may be deleted."
             )
@@ -207,7 +255,7 @@ class Catalog:
             text = f"is the manifest of {manifest.folder}, not of {path.name}."
             return [*findings, _finding("altered", path / _MANIFEST, text)]
         try:
-            self._load(manifest)
+            self._check_file(path / _BARS, manifest, file_sha256(path / _BARS))
         except MarketLabError as error:
             findings.append(_finding("altered", path / _BARS, error.message))
         return findings
@@ -246,6 +294,10 @@ class Catalog:
         )
 
 
+def _series(m: Manifest) -> tuple[str, ...]:
+    return (m.symbol, m.timeframe, m.source, str(m.is_synthetic))
+
+
 def _check_same_kind(stored: Manifest, bars: BarFrame) -> None:
     if stored.is_synthetic != bars.is_synthetic:
         kinds = {True: "synthetic", False: "real"}
@@ -269,13 +321,9 @@ def _read_manifest(path: Path) -> Manifest:
         ) from error
 
 
-def _file_problem(path: Path, manifest: Manifest) -> str | None:
-    if not path.is_file():
-        return f"{path} is missing."
-    found = file_sha256(path)
-    if found != manifest.file_sha256:
-        return f"{path} has SHA-256 {found}, not {manifest.file_sha256}."
-    return None
+def _facts(manifest: Manifest) -> dict[str, Any]:
+    """Return what a manifest says about the bars themselves: what the file's seal repeats."""
+    return {name: getattr(manifest, name) for name in _SEALED}
 
 
 def _altered(problem: str) -> IntegrityError:
@@ -287,6 +335,6 @@ def _altered(problem: str) -> IntegrityError:
 
 
 def _finding(
-    kind: Literal["missing", "altered", "orphan"], path: Path, text: str
+    kind: Literal["missing", "altered", "orphan", "stale"], path: Path, text: str
 ) -> CatalogFinding:
     return CatalogFinding(kind=kind, path=str(path), message=f"{path} {text}")

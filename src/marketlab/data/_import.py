@@ -1,9 +1,10 @@
 """Files of bars from elsewhere: read strictly, with a declared time zone, nothing guessed."""
 
+import re
 import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from pydantic import Field
@@ -18,6 +19,7 @@ from marketlab.core import (
 )
 from marketlab.data._bars import BarFrame
 from marketlab.data._columns import PRICES
+from marketlab.data._import_layouts import LaidOut, read_laid_out
 from marketlab.data._import_times import Times, close_times, read_times
 from marketlab.data._timeframe import parse_timeframe
 from marketlab.data._validate import Finding, ValidationReport, validate_bars
@@ -31,6 +33,7 @@ _KNOWN_HEADERS: Mapping[str, frozenset[str]] = {
     "volume": frozenset({"volume", "vol", "v", "tick_volume", "tickvolume", "tickvol"}),
 }
 _EXAMPLES = 5
+_DECIMAL_COMMA = re.compile(r"^[+-]?\d+,\d+$")
 
 
 class ImportOptions(FrozenConfig):
@@ -43,12 +46,18 @@ class ImportOptions(FrozenConfig):
     time_format : strptime format of the time column, or ``unix_s``, ``unix_ms``, ``unix_us``,
         ``unix_ns`` for counts since 1970. Without it only ISO 8601 (year first) is read, because
         ``1/4/1999`` has two meanings.
+    layout : ``auto`` recognises the files of HistData, Dukascopy, MetaTrader, Interactive Brokers
+        and Yahoo by their first lines; ``plain`` reads the file as a table with a header. Declared
+        `columns` mean ``plain``.
+    decimal : the mark before decimals in CSV files: a point, or a declared comma.
     source, licence : where the file comes from and under which terms, as told in reports.
     is_synthetic : declare made-up bars as such; the flag travels with everything made of them.
     """
 
     columns: dict[str, str] = Field(default_factory=dict)
     time_format: str | None = None
+    layout: Literal["auto", "plain"] = "auto"
+    decimal: Literal[".", ","] = "."
     source: str | None = None
     licence: str = "not stated"
     is_synthetic: bool = False
@@ -68,7 +77,8 @@ def import_bars(
     ----------
     timezone : IANA zone of times that state none ("UTC", "America/New_York"). Times with an
         offset of their own need none, and contradict a zone that says otherwise. Times are bar
-        opens; daily and weekly bars end with the zone's calendar day or week.
+        opens; daily and weekly bars end with the zone's calendar day or week. A zone that the
+        file states itself ("Gmt time") need not be declared, and must not be contradicted.
 
     Returns
     -------
@@ -83,24 +93,84 @@ def import_bars(
     chosen = options or ImportOptions()
     parse_timeframe(timeframe)
     _check_zone(timezone)
-    raw = _read(Path(path))
-    headers = _match_headers(raw.columns, chosen.columns, path)
-    times = read_times(raw[headers["time"]], timezone, chosen.time_format)
+    path = Path(path)
+    try:
+        laid_out = _read(path, chosen)
+        return _import(path, laid_out, symbol, timeframe, timezone, chosen)
+    except DataError as error:
+        if path.name in error.message:
+            raise
+        raise _named(error, path) from error
+
+
+def _import(
+    path: Path,
+    laid_out: LaidOut,
+    symbol: str,
+    timeframe: str,
+    timezone: str | None,
+    chosen: ImportOptions,
+) -> tuple[BarFrame, ValidationReport]:
+    raw = laid_out.table
+    headers = _match_headers(raw.columns, {**laid_out.columns, **chosen.columns}, path)
+    times = _times(raw[headers["time"]], laid_out, timezone, chosen)
     table: dict[str, Any] = {"time": times.utc}
     for name in (*PRICES, "volume"):
         if name in headers:
-            table[name] = _numbers(raw[headers[name]], headers[name])
+            table[name] = _numbers(raw[headers[name]], headers[name], chosen.decimal)
     table["close_time"] = close_times(times, timeframe)
     bars = BarFrame.build(
         pl.DataFrame(table),
         symbol=symbol,
         timeframe=timeframe,
-        source=chosen.source or f"file:{Path(path).name}",
-        provenance=_provenance(Path(path), times),
+        source=chosen.source or f"file:{path.name}",
+        provenance=_provenance(path, times, laid_out),
         licence=chosen.licence,
         is_synthetic=chosen.is_synthetic,
     )
     return bars, _with_unread_columns(validate_bars(bars, timeframe), raw.columns, headers)
+
+
+def _times(series: Any, laid_out: LaidOut, timezone: str | None, chosen: ImportOptions) -> Times:
+    """Return the moments of the file; its layout's form and zone stand where none is declared."""
+    stated = laid_out.zone
+    if stated is not None:
+        _check_zone(stated)
+        if timezone is not None and not _same_zone(stated, timezone):
+            raise DataError(
+                f"the file states that its times are those of {stated}, which contradicts the "
+                f"declared zone {timezone!r}.",
+                code="DATA-ContradictingZone",
+                field="timezone",
+                suggestion="Leave the zone out: the file says it.",
+            )
+    time_format = chosen.time_format or laid_out.time_format
+    try:
+        return read_times(series, timezone or stated, time_format)
+    except DataError as error:
+        if error.code != "DATA-NaiveTime" or laid_out.hint is None:
+            raise
+        hint = f"Declare the zone: {laid_out.hint}"
+        raise DataError(
+            error.message, code=error.code, field="timezone", suggestion=hint
+        ) from error
+
+
+def _same_zone(one: str, other: str) -> bool:
+    names = {"GMT", "Etc/UTC", "Etc/GMT", "UTC"}
+    return one == other or {one, other} <= names
+
+
+def _named(error: DataError, path: Path) -> DataError:
+    """Return the error with the file's name in front."""
+    return DataError(
+        f"{path.name}: {error.message}",
+        code=error.code,
+        field=error.field,
+        value=error.value,
+        suggestion=error.suggestion,
+        details=error.details,
+    )
 
 
 def _check_zone(timezone: str | None) -> None:
@@ -114,7 +184,7 @@ def _check_zone(timezone: str | None) -> None:
         )
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, chosen: ImportOptions) -> LaidOut:
     if not path.is_file():
         raise DataNotAvailableError(
             f"there is no file {str(path)!r}.", field="path", suggestion="Check the path."
@@ -122,9 +192,9 @@ def _read(path: Path) -> Any:
     kind = path.suffix.lower()
     try:
         if kind == ".csv":
-            return pl.read_csv(path, infer_schema=False)
+            return read_laid_out(path, plain=chosen.layout == "plain" or bool(chosen.columns))
         if kind == ".parquet":
-            return pl.read_parquet(path)
+            return LaidOut("plain", pl.read_parquet(path))
     except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
         raise DataError(
             f"{path.name} cannot be read as {kind[1:].upper()}: {str(error).splitlines()[0]}.",
@@ -183,7 +253,7 @@ def _missing(name: str, what: str, headers: list[str], path: Path) -> DataError:
     )
 
 
-def _numbers(series: Any, header: str) -> Any:
+def _numbers(series: Any, header: str, decimal: str) -> Any:
     if series.dtype.is_numeric():
         return series.cast(pl.Float64)
     if series.dtype != pl.String:
@@ -192,7 +262,11 @@ def _numbers(series: Any, header: str) -> Any:
             code="DATA-Unparsable",
             field=header,
         )
-    numbers = series.str.strip_chars().cast(pl.Float64, strict=False)
+    texts = series.str.strip_chars()
+    if decimal == ",":
+        # A point in such a file would part thousands, or not: it makes the cell no number.
+        texts = texts.str.replace_all(".", "?", literal=True).str.replace(",", ".", literal=True)
+    numbers = texts.cast(pl.Float64, strict=False)
     bad = numbers.is_null()
     if bad.any():
         rows = [int(row) for row in bad.arg_true().head(_EXAMPLES)]
@@ -201,14 +275,22 @@ def _numbers(series: Any, header: str) -> Any:
             f"{rows[0]}: {series[rows[0]]!r}.",
             code="DATA-Unparsable",
             field=header,
-            suggestion="Correct or remove these rows; decimals are written with a point.",
+            suggestion=_number_hint(str(series[rows[0]]), decimal),
             details={"rows": rows, "values": [series[row] for row in rows]},
         )
     return numbers
 
 
-def _provenance(path: Path, times: Times) -> str:
-    return f"imported from {path.name} (SHA-256 {file_sha256(path)}); {times.told}"
+def _number_hint(text: str, decimal: str) -> str:
+    if decimal == "." and _DECIMAL_COMMA.match(text.strip()):
+        return "This is written with a decimal comma: declare it with the option decimal=','."
+    mark = "a point" if decimal == "." else "the declared comma"
+    return f"Correct or remove these rows; decimals are written with {mark}."
+
+
+def _provenance(path: Path, times: Times, laid_out: LaidOut) -> str:
+    layout = "" if laid_out.name == "plain" else f"; layout {laid_out.name}"
+    return f"imported from {path.name} (SHA-256 {file_sha256(path)}){layout}; {times.told}"
 
 
 def _with_unread_columns(

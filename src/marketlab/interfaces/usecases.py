@@ -17,6 +17,7 @@ from marketlab.interfaces._checkpoints import (
     list_checkpoints,
 )
 from marketlab.interfaces._doctor import diagnose
+from marketlab.interfaces._fetch import fetch, monitor_fetches, plan_fetch
 from marketlab.interfaces._findings import campaign_findings, results_csv, results_table
 from marketlab.interfaces._metrics import operation_metrics
 from marketlab.interfaces._models import (
@@ -45,6 +46,12 @@ from marketlab.interfaces._session import (
     open_session,
     steering_session,
 )
+from marketlab.interfaces._transforms import (
+    dictionary_data,
+    export_data,
+    quality_data,
+    resample_data,
+)
 
 if TYPE_CHECKING:
     from marketlab.campaigns import CampaignResults, CampaignState, VerifyReport, Workspace
@@ -62,7 +69,10 @@ __all__ = [
     "delete_checkpoint",
     "describe_data",
     "diagnose",
+    "dictionary_data",
     "evaluate_test",
+    "export_data",
+    "fetch",
     "fetch_bundled",
     "follow",
     "import_data",
@@ -75,15 +85,19 @@ __all__ = [
     "list_operations",
     "list_strategies",
     "make_synthetic",
+    "monitor_fetches",
     "open_session",
     "operation_children",
     "operation_metrics",
     "operation_results",
     "plan",
+    "plan_fetch",
     "promote",
+    "quality_data",
     "recover",
     "replay",
     "report_paths",
+    "resample_data",
     "results_csv",
     "results_mapping",
     "results_table",
@@ -213,9 +227,9 @@ def make_synthetic(workspace: "Workspace", options: dict[str, Any]) -> dict[str,
 def fetch_bundled(workspace: "Workspace | None", on_step: OnStep | None = None) -> dict[str, Any]:
     """Download the real series, and store them in the catalog of `workspace` if one is given."""
     from marketlab.data import BUNDLED, load_bundled
-    from marketlab.data import fetch_bundled as fetch
+    from marketlab.data import fetch_bundled as fetch_wheels
 
-    wheels = fetch(on_step)
+    wheels = fetch_wheels(on_step)
     stored: dict[str, str] = {}
     if workspace is not None:
         catalog = workspace.catalog
@@ -246,8 +260,7 @@ def verify_data(workspace: "Workspace") -> dict[str, Any]:
     """Read every stored file again and return what is not as it was stored."""
     catalog = workspace.require().catalog
     findings = [f.to_mapping() for f in catalog.verify()]
-    serious = [f for f in findings if f["kind"] != "orphan"]
-    return {"ok": not serious, "datasets": len(catalog.list()), "findings": findings}
+    return {"ok": not findings, "datasets": len(catalog.list()), "findings": findings}
 
 
 def _manifest(workspace: "Workspace", dataset_id: str) -> dict[str, Any]:

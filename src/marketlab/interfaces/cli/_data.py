@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from marketlab.interfaces.cli import _fetch, _transforms
 from marketlab.interfaces.cli._shell import JsonOption, Shell, WorkspaceOption, table
 
 data = typer.Typer(help="Bring bars in, check them, list them.", no_args_is_help=True)
@@ -12,6 +13,8 @@ data = typer.Typer(help="Bring bars in, check them, list them.", no_args_is_help
 
 def add_to(app: typer.Typer) -> None:
     """Register these commands."""
+    _fetch.add_to(data)
+    _transforms.add_to(data)
     app.add_typer(data, name="data")
 
 
@@ -34,6 +37,9 @@ def import_(
     time_format: Annotated[
         str | None, typer.Option(help="strptime format, or unix_s, unix_ms, unix_us, unix_ns.")
     ] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help="The mark before decimals in a CSV file: . or ,")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="Where the file comes from.")] = None,
     licence: Annotated[str | None, typer.Option(help="Its terms, as told in reports.")] = None,
     synthetic: Annotated[
@@ -48,6 +54,7 @@ def import_(
     shell = Shell(context, workspace, as_json)
     options: dict[str, Any] = {"is_synthetic": synthetic}
     given = {"time_format": time_format, "source": source, "licence": licence}
+    given["decimal"] = decimal
     options |= {key: value for key, value in given.items() if value is not None}
     if time_column is not None:
         options["columns"] = {"time": time_column}

@@ -1,0 +1,88 @@
+"""Coinbase Exchange candles: trades, newest first, both ends of a range included, 300 at most."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from marketlab.core import ConfigError
+from marketlab.data._http import MalformedBody
+from marketlab.data._source import (
+    SOURCES,
+    Row,
+    SourceLimits,
+    parse_json,
+    setting,
+    time_of,
+)
+
+_SYMBOL = re.compile(r"[A-Z0-9]{2,10}-[A-Z0-9]{2,10}")
+
+
+class Coinbase:
+    """Public candles; address and pace from ``MARKETLAB_COINBASE_URL`` and ``…_RATE``."""
+
+    name = "coinbase"
+    headers: Mapping[str, str] = {}
+    secrets: tuple[str, ...] = ()
+    price_type = "trade"
+    volume_unit = "base"
+    calendar = "24x7"
+    timeframes: Mapping[str, str] = {
+        "1m": "60",
+        "5m": "300",
+        "15m": "900",
+        "1h": "3600",
+        "1d": "86400",
+    }
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self.base_url = environment.get(
+            "MARKETLAB_COINBASE_URL", "https://api.exchange.coinbase.com"
+        )
+        self.limits = SourceLimits(
+            most_candles=300,
+            requests_per_second=setting(environment, "MARKETLAB_COINBASE_RATE", 3.0),
+            concurrency=int(setting(environment, "MARKETLAB_COINBASE_CONCURRENCY", 4)),
+        )
+
+    def check_symbol(self, symbol: str) -> None:
+        """Raise `ConfigError` unless `symbol` is spelled as ``BTC-USD``."""
+        if not _SYMBOL.fullmatch(symbol):
+            raise ConfigError(
+                f"coinbase spells its symbols like BTC-USD; received {symbol!r}.",
+                field="symbol",
+                value=symbol,
+            )
+
+    def target(self, symbol: str, timeframe: str, start_s: int, end_s: int) -> str:
+        """Return the request; the last open is one bar before the end, as both are included."""
+        step = int(self.timeframes[timeframe])
+        query = {
+            "start": time_of(start_s),
+            "end": time_of(end_s - step),
+            "granularity": self.timeframes[timeframe],
+        }
+        return f"/products/{symbol}/candles?{urlencode(query, safe=':')}"
+
+    def parse(self, body: bytes) -> list[Row]:
+        """Return the rows, which come as ``[time, low, high, open, close, volume]``."""
+        value = parse_json(body)
+        if not isinstance(value, list):
+            raise MalformedBody(f"a list of candles was expected; received {body[:300]!r}")
+        return [_row(item) for item in value]
+
+
+def _row(item: Any) -> Row:
+    try:
+        at, low, high, open_, close, volume = map(float, item)
+        seconds = int(at)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise MalformedBody(f"a candle has six numbers; received {str(item)[:200]}") from error
+    if seconds != at:
+        raise MalformedBody(f"a candle opens within a second: {str(item)[:200]}")
+    return (seconds, open_, high, low, close, volume)
+
+
+SOURCES.add("coinbase", Coinbase)
