@@ -17,6 +17,7 @@ from marketlab.campaigns._plan import plan_experiment
 from marketlab.campaigns._resolve import Experiment
 from marketlab.campaigns._strategy import parse_strategy
 from marketlab.campaigns._tracker import write_tracker
+from marketlab.campaigns._verdicts import judge_run
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import (
     ConfigError,
@@ -172,6 +173,7 @@ class OperationService:
         request = {
             "strategy": strategy.to_mapping(),
             "dataset_id": experiment.dataset_id,
+            "config_id": experiment.config_id,
             "seed": experiment.seed,
             "backend": experiment.backend,
             "changes": list(experiment.changes),
@@ -205,7 +207,6 @@ class OperationService:
                 **row["request"],
                 "operation_id": operation_id,
                 "run_id": row["run_id"],
-                "trials": self.ledger.count_trials(row["request"]["dataset_id"]) + 1,
             }
         if finished is not None:
             self._finished[operation_id] = finished
@@ -241,14 +242,14 @@ class OperationService:
                 campaign_id=row["request"].get("campaign_id"),
                 design_id=value["design_id"],
             )
-            if value["verdict"] is not None:
-                self.ledger.set_verdict(row["run_id"], value["verdict"])
             self.ledger.transition(
                 operation_id,
                 "completed",
                 result_summary=value["result_summary"],
                 warnings=[*(row["warnings"] or []), *value["warnings"]],
             )
+            if value["null_rows"] is not None:
+                judge_run(self.workspace, self.ledger, row["run_id"], value["null_rows"])
         elif outcome != "unclaimed":
             self._end_unfinished(operation_id, outcome, value)
         elif row["status"] in ACTIVE:
