@@ -210,14 +210,18 @@ class OperationService:
                 campaign_id=row["request"].get("campaign_id"),
                 design_id=value["design_id"],
             )
+            summary = value["result_summary"]
+            if (
+                value["null_rows"] is not None
+            ):  # judged first: who reads "completed" finds a verdict
+                verdict = judge_run(self.workspace, self.ledger, row["run_id"], value["null_rows"])
+                summary = {**summary, "verdict": verdict}
             self.ledger.transition(
                 operation_id,
                 "completed",
-                result_summary=value["result_summary"],
+                result_summary=summary,
                 warnings=[*(row["warnings"] or []), *value["warnings"]],
             )
-            if value["null_rows"] is not None:
-                judge_run(self.workspace, self.ledger, row["run_id"], value["null_rows"])
         elif outcome != "unclaimed":
             self._end_unfinished(operation_id, outcome, value)
         elif row["status"] in ACTIVE:

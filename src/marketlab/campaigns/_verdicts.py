@@ -122,22 +122,28 @@ def judge_campaign(workspace: Workspace, ledger: Ledger, campaign_id: str) -> No
 
 def judge_run(
     workspace: Workspace, ledger: Ledger, run_id: str, rows: dict[str, list[float | None]]
-) -> None:
-    """Judge a run that belongs to no campaign by its own surrogates, with all trials so far."""
+) -> dict[str, Any]:
+    """Judge a run that belongs to no campaign by its own surrogates, with all trials so far.
+
+    Returns outcome and sentence, as an operation's summary shows them.
+    """
     run = ledger.run(run_id)
     null = linear_evidence(max_statistic_p_values(*null_matrices(rows)), 0)
     verdict = load_evidence(workspace.run_folder(run_id)).verdict(
         null=null, n_trials=ledger.count_trials(run["dataset_id"])
     )
-    _keep(workspace, ledger, run, verdict)
+    return _keep(workspace, ledger, run, verdict)
 
 
-def _keep(workspace: Workspace, ledger: Ledger, run: dict[str, Any], verdict: Verdict) -> None:
-    """Write a verdict where people and programs look for it."""
+def _keep(
+    workspace: Workspace, ledger: Ledger, run: dict[str, Any], verdict: Verdict
+) -> dict[str, Any]:
+    """Write a verdict where people and programs look for it; return its short form."""
     mapping = verdict.to_mapping()
     write_json(workspace.run_folder(run["run_id"]) / "verdict.json", mapping)
     ledger.set_verdict(run["run_id"], mapping)
+    short = {"outcome": verdict.outcome, "sentence": verdict.sentence}
     summary = ledger.operation(run["operation_id"])["result_summary"]
     if summary is not None:
-        short = {"outcome": verdict.outcome, "sentence": verdict.sentence}
         ledger.update_operation(run["operation_id"], result_summary={**summary, "verdict": short})
+    return short
