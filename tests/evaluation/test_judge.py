@@ -82,7 +82,7 @@ def test_a_strong_edge_on_enough_events_is_learned():
     assert verdict.n_events == 300
     assert verdict.sentence.startswith("The forecasts hold information on zigzag legs of 2.5 %")
     assert "says nothing yet about costs" in verdict.sentence
-    assert "surrogate bars without direction do as well in 0.5 % of cases" in verdict.sentence
+    assert "against surrogate bars without direction p = 0.005 (27 trials)" in verdict.sentence
     assert verdict.would_change[0].startswith("opening the sealed test part, once")
     assert "the test part is sealed" in verdict.notes[0]
 

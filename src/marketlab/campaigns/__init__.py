@@ -25,7 +25,8 @@ from marketlab.campaigns._results_files import results_csv
 from marketlab.campaigns._results_table import results_table
 from marketlab.campaigns._run_facts import run_facts
 from marketlab.campaigns._seal import open_seal
-from marketlab.campaigns._service import OperationService, StartRequest
+from marketlab.campaigns._service import OperationService
+from marketlab.campaigns._start_request import StartRequest
 from marketlab.campaigns._strategy import StrategyConfig, load_strategy, parse_strategy
 from marketlab.campaigns._tracker import write_tracker
 from marketlab.campaigns._validate import strategy_features, validate_strategy_file

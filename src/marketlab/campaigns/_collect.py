@@ -8,13 +8,14 @@ import numpy as np
 
 from marketlab.campaigns._campaign_config import CampaignConfig
 from marketlab.campaigns._evidence import Evidence, label_text, load_evidence
+from marketlab.campaigns._experiment import experiment_of
 from marketlab.campaigns._ledger import Ledger
 from marketlab.campaigns._null_file import read_null
 from marketlab.campaigns._operations import duration_seconds
 from marketlab.campaigns._plan import dataset_facts
 from marketlab.campaigns._resolve import ensure_bars, resolve_experiment
 from marketlab.campaigns._results import CampaignResults, RunResult
-from marketlab.campaigns._verdicts import null_summary
+from marketlab.campaigns._verdicts import duplicate_owners, null_summary
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import IntegrityError, MarketLabError, environment, from_mapping
 from marketlab.data import BarFrame
@@ -28,12 +29,13 @@ def campaign_results(workspace: Workspace, ledger: Ledger, campaign_id: str) -> 
     operations = _operations(ledger, campaign_id)
     recorded = {run["run_id"]: run for run in ledger.list_runs(campaign_id=campaign_id)}
     bars = _bars(workspace, config, recorded)
-    runs: list[RunResult] = []
-    first_of: dict[str, str] = {}
-    for name in config.strategies.names:
-        run = _run_result(workspace, config, bars, name, operations.get(name), recorded)
-        owner = first_of.setdefault(run.design_id, name) if run.design_id else name
-        runs.append(run if owner == name else _replace(run, duplicate_of=owner))
+    runs = [
+        _run_result(workspace, config, bars, name, operations.get(name), recorded)
+        for name in config.strategies.names
+    ]
+    completed = {run.strategy: run.design_id for run in runs if run.status == "completed"}
+    repeated = duplicate_owners(config.strategies.names, completed)
+    runs = [_replace(run, duplicate_of=repeated.get(run.strategy)) for run in runs]
     null = read_null(workspace, campaign_id)
     complete = len(null["rows"]) == config.null.surrogates + 1
     return CampaignResults(
@@ -50,6 +52,7 @@ def campaign_results(workspace: Workspace, ledger: Ledger, campaign_id: str) -> 
         duration_seconds=_seconds(row),
         runs=tuple(_with_common_skill(workspace, runs)),
         null=null_summary(null["rows"], null["names"]) if complete else None,
+        test_openings=sum(len(ledger.test_openings(run_id)) for run_id in recorded),
         environment=environment(),
     )
 
@@ -87,7 +90,11 @@ def _run_result(
     blocks: tuple[str, ...] = ()
     config_id = design_id = ""
     with contextlib.suppress(MarketLabError):  # a strategy that cannot be read has no facts
-        experiment = resolve_experiment(workspace, config, name, bars)
+        experiment = (
+            experiment_of(operation["request"])  # as it ran, whatever its file says by now
+            if operation is not None
+            else resolve_experiment(workspace, config, name, bars)
+        )
         strategy = experiment.strategy
         description, label = strategy.description, label_text(strategy)
         blocks = tuple(strategy.fuzzy_sets)
@@ -154,8 +161,12 @@ def _with_common_skill(workspace: Workspace, runs: list[RunResult]) -> list[RunR
             with contextlib.suppress(IntegrityError):
                 evidence[run.strategy] = load_evidence(workspace.run_folder(run.run_id))
     skills: dict[str, float] = {}
-    for label in {run.label for run in runs}:
-        group = [r.strategy for r in runs if r.label == label and r.strategy in evidence]
+    groups: dict[tuple[str, int], list[str]] = {}
+    for run in runs:
+        if run.strategy in evidence:  # positions mean the same bars only from the same first bar
+            first = int(evidence[run.strategy].facts["first_time_ns"])
+            groups.setdefault((run.label, first), []).append(run.strategy)
+    for group in groups.values():
         if len(group) < 2:
             continue
         common = evidence[group[0]].bar

@@ -7,6 +7,7 @@ no verdict. The file holds plain arrays (no pickles) and lies in the run's folde
 import io
 import json
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ class Evidence:
     """What the judged part says, row by row, and what the judge must know about it.
 
     ``probabilities`` and ``state`` have shape (n, 3); the others (n,), ``train_counts`` (3,).
-    ``facts`` holds label_text, judged_share, degenerate_reasons, exclusions, is_synthetic, seed and
+    ``facts`` holds label_text, judged_share, degenerate_reasons, exclusions, is_synthetic, seed,
+    first_time_ns (of the bar that position 0 means),
     selected_on_judged_part (whether it also chose the epoch) and judged_part.
     """
 
@@ -140,10 +142,16 @@ def collect_evidence(
             "exclusions": exclusions,
             "is_synthetic": prepared.bars.is_synthetic,
             "seed": seed,
+            "first_time_ns": int(prepared.bars.time_ns[0]),
             # The best epoch is chosen on validation even where early stopping is off.
             "selected_on_judged_part": part == "validation" and strategy.training.epochs > 1,
         },
     )
+
+
+def exclusions_of(warnings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return why a run with these warnings is no evidence: unhealthy features, missing volume."""
+    return [w["message"] for w in warnings if w["code"].startswith(("FEATURE", "DATA-NoVolume"))]
 
 
 def label_text(strategy: StrategyConfig) -> str:

@@ -10,7 +10,6 @@ import contextlib
 import multiprocessing
 import os
 import queue
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -94,7 +93,6 @@ class Executor:
         self._workers: list[_Worker] = []
         self._early_deaths = 0
         self._context = multiprocessing.get_context("spawn")
-        self._stop = threading.Event()
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -203,15 +201,6 @@ class Executor:
         self._end_unwanted()
         self._settle()
         self._assign()
-
-    def serve_forever(self) -> None:
-        """Pump until `stop` is called; the server's thread runs this."""
-        while not self._stop.is_set():
-            self.pump(0.2)
-
-    def stop(self) -> None:
-        """Let `serve_forever` return."""
-        self._stop.set()
 
     def _assign(self) -> None:
         for worker in self._workers:

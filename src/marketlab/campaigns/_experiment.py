@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from marketlab.campaigns._evidence import Evidence, collect_evidence
+from marketlab.campaigns._evidence import Evidence, collect_evidence, exclusions_of
 from marketlab.campaigns._null import OBSERVED, Family
 from marketlab.campaigns._plan import (
     check_prepared,
@@ -23,7 +23,6 @@ from marketlab.campaigns._plan import (
 from marketlab.campaigns._prepare import Prepared, prepare, select_bars, split_facts
 from marketlab.campaigns._resolve import Experiment
 from marketlab.campaigns._strategy import parse_strategy
-from marketlab.campaigns._verdicts import linear_evidence, null_matrices
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import (
     CancelledError,
@@ -38,7 +37,6 @@ from marketlab.core import (
     read_json,
     write_json,
 )
-from marketlab.evaluation import max_statistic_p_values
 from marketlab.features import Standardizer
 from marketlab.models import MLPForecaster, count_parameters
 from marketlab.training import (
@@ -271,29 +269,31 @@ class _Run:
         self.progress.enter("evaluating")
         forecaster = MLPForecaster(result.best_weights, self.strategy.model.architecture)
         probabilities = forecaster.predict(data.x_validation)
-        constant = [w for w in warnings if w["code"].startswith(("FEATURE", "DATA-NoVolume"))]
         evidence = collect_evidence(
             self.strategy,
             prepared,
             probabilities,
             seed=self.experiment.seed,
             degenerate=degenerate_labels(prepared),
-            exclusions=[w["message"] for w in constant],
+            exclusions=exclusions_of(warnings),
         )
-        verdict = self._verdict(prepared, evidence) if self.payload["surrogates"] else None
+        null_rows = self._null_rows(prepared) if self.payload["surrogates"] else None
         self.progress.enter("writing_results")
-        artefacts = self._write(prepared, scaler, forecaster, evidence, verdict)
-        summary = self._summary(prepared, result, evidence, verdict)
+        artefacts = self._write(prepared, scaler, forecaster, evidence)
+        summary = self._summary(prepared, result, evidence)
         baselines = {b["name"]: b for b in summary["baselines"]}
         analytics.finish(result, baselines=baselines)
-        outcome = self._outcome(summary, verdict, warnings, artefacts)
+        outcome = self._outcome(summary, null_rows, warnings, artefacts)
         write_json(self.folder / "outcome.json", outcome)
         delete_checkpoint(self.checkpoint)
         self.progress.finish()
         return outcome
 
-    def _verdict(self, prepared: Prepared, evidence: Evidence) -> dict[str, Any]:
-        """Judge a run that belongs to no campaign: a family of one, with its own surrogates."""
+    def _null_rows(self, prepared: Prepared) -> dict[str, list[float | None]]:
+        """Return the surrogate statistics of a run that belongs to no campaign: a family of one.
+
+        The supervisor judges, because only it knows how many trials there were by then.
+        """
         family = Family(prepared.bars, [self.strategy])
         count = int(self.payload["surrogates"])
         rows: dict[str, list[float | None]] = {}
@@ -302,11 +302,7 @@ class _Run:
             rows[str(index)] = [finite_or_none(v) for v in values]
             self.progress.step(index, count)
             self._check_parent()
-        result = max_statistic_p_values(*null_matrices(rows))
-        verdict = evidence.verdict(
-            null=linear_evidence(result, 0), n_trials=int(self.payload["trials"])
-        )
-        return verdict.to_mapping()
+        return rows
 
     def _write(
         self,
@@ -314,9 +310,8 @@ class _Run:
         scaler: Standardizer | None,
         forecaster: MLPForecaster,
         evidence: Evidence,
-        verdict: dict[str, Any] | None,
     ) -> dict[str, str]:
-        """Write model, evidence and verdict; return their paths relative to the workspace."""
+        """Write model and evidence; return the artefacts' paths relative to the workspace."""
         from safetensors.numpy import save
 
         from marketlab.core import atomic_write
@@ -340,8 +335,6 @@ class _Run:
         digests = {name: file_sha256(model / name) for name in _MODEL_FILES}
         write_json(model / "files.json", {"sha256": digests})
         evidence.save(self.folder)
-        if verdict is not None:
-            write_json(self.folder / "verdict.json", verdict)
         names = (
             "model/weights.safetensors",
             "model/model.json",
@@ -359,13 +352,11 @@ class _Run:
         prepared: Prepared,
         result: FitResult,
         evidence: Evidence,
-        verdict: dict[str, Any] | None,
     ) -> dict[str, Any]:
         bars = prepared.bars
         names = list(prepared.features.names)
         parameters = count_parameters(self.strategy.model.architecture, len(names))
-        judged = evidence.verdict(null=None, n_trials=1) if verdict is None else None
-        baselines = verdict["baselines"] if verdict else judged.to_mapping()["baselines"]  # type: ignore[union-attr]
+        unjudged = evidence.verdict(null=None, n_trials=1).to_mapping()
         base = self.folder.relative_to(self.workspace.root)
         return {
             "run_id": self.run_id,
@@ -392,16 +383,14 @@ class _Run:
             },
             "splits": split_facts(prepared),
             "features": names,
-            "baselines": baselines,
-            "verdict": None
-            if verdict is None
-            else {"outcome": verdict["outcome"], "sentence": verdict["sentence"]},
+            "baselines": unjudged["baselines"],
+            "verdict": None,  # written when the run is judged
         }
 
     def _outcome(
         self,
         summary: dict[str, Any],
-        verdict: dict[str, Any] | None,
+        null_rows: dict[str, list[float | None]] | None,
         warnings: list[dict[str, Any]],
         artefacts: dict[str, str],
     ) -> dict[str, Any]:
@@ -418,7 +407,7 @@ class _Run:
             "record": record.to_mapping(),
             "design_id": self.experiment.design_id,
             "result_summary": summary,
-            "verdict": verdict,
+            "null_rows": null_rows,
             "warnings": [f"{w['code']}: {w['message']}" for w in warnings],
         }
 

@@ -31,6 +31,9 @@ def campaign_answer(results: CampaignResults, facts: Sequence[RunFacts]) -> tupl
     if judged:
         first = f"nothing here shows that {_any(n)} learned anything."
         return _capital(f"{on}{first}"), _best_of(judged, results.null) + _unjudged(facts)
+    if not any(f.is_evidence for f in known):
+        first = "no run of this campaign counts as evidence: each was excluded or is a copy."
+        return _capital(f"{on}{first}"), "The reasons stand beside each run."
     first = "this campaign cannot answer its question: it holds too few independent events."
     return _capital(f"{on}{first}"), _too_few(known)
 

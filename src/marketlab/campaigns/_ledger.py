@@ -237,16 +237,20 @@ class Ledger:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def count_trials(self, dataset_id: str) -> int:
-        """Return how many different experiments, finished or not, were ever made on one data set.
+        """Return how many different experiments were ever made on one data set.
+
+        Those that failed, were cancelled, run now or wait for a worker are counted too.
 
         A repeat of the same configuration with the same seed gives the same numbers, hence no new
         chance of luck; another seed is another trial.
         """
-        query = select(func.count(func.distinct(runs.c.config_id))).where(
-            runs.c.dataset_id == dataset_id
-        )
+        query = select(runs.c.config_id).distinct().where(runs.c.dataset_id == dataset_id)
+        under_way = select(operations.c.request).where(operations.c.status.in_(ACTIVE))
         with self.store.connect() as connection:
-            return int(connection.execute(query).scalar() or 0)
+            found = set(connection.execute(query).scalars())
+            requests = list(connection.execute(under_way).scalars())
+        found |= {r["config_id"] for r in requests if r.get("dataset_id") == dataset_id}
+        return len(found)
 
     # -- the sealed test part -----------------------------------------------------------------
 

@@ -18,11 +18,11 @@ from marketlab.campaigns._causal_state import causal_state
 from marketlab.campaigns._prepare import select_bars, usable
 from marketlab.campaigns._strategy import StrategyConfig, parse_strategy
 from marketlab.campaigns._workspace import Workspace
-from marketlab.core import FloatArray, IntArray, Progress
+from marketlab.core import Float32Array, FloatArray, IntArray, Progress
 from marketlab.data import BarFrame
 from marketlab.evaluation import causal_baselines, draw_signs, log_loss_skill, sign_flip_surrogate
 from marketlab.evaluation._verdict import JudgedPart
-from marketlab.features import FeatureFamily, FeatureMatrix, FeatureSet
+from marketlab.features import FeatureFamily, FeatureMatrix, FeatureSet, Standardizer
 from marketlab.labels import LabelSet, compute_labels
 from marketlab.models._logistic_family import fit_logistic_binary
 
@@ -42,6 +42,7 @@ class _Group:
     strategies: list[StrategyConfig]
     positions: list[int]
     feature_sets: list[FeatureSet]
+    offset: int  # of its first bar in the whole series
 
     @cached_property
     def features(self) -> FeatureFamily:
@@ -70,12 +71,14 @@ class Family:
         judged_part: JudgedPart = "validation",
     ) -> None:
         self.judged_part = judged_part
+        self.n_bars = bars.n_bars
         self.n_strategies = len(strategies)
         groups: dict[tuple[int, int], _Group] = {}
         for position, strategy in enumerate(strategies):
             selected = select_bars(bars, strategy)
             key = (int(selected.time_ns[0]), selected.n_bars)
-            group = groups.setdefault(key, _Group(selected, [], [], []))
+            offset = int(np.searchsorted(bars.time_ns, selected.time_ns[0]))
+            group = groups.setdefault(key, _Group(selected, [], [], [], offset))
             group.strategies.append(strategy)
             group.positions.append(position)
             group.feature_sets.append(FeatureSet(strategy.feature_config()))
@@ -92,7 +95,11 @@ class Family:
                 progress.raise_if_cancelled()
             arrays = group.bars.arrays()
             if index != OBSERVED:
-                arrays = _surrogate(arrays, seed=seed, index=index)
+                # Drawn for the whole series: a bar has one sign whatever range a strategy reads.
+                signs = draw_signs(self.n_bars, seed, "null", index)
+                arrays = _surrogate(
+                    arrays, signs[group.offset : group.offset + len(arrays["close"])]
+                )
             matrices = group.features.compute(arrays, recycle=True)
             out[group.positions] = self._score_group(group, matrices, arrays["close"])
         return out
@@ -102,18 +109,19 @@ class Family:
     ) -> list[float]:
         labels: dict[str, tuple[LabelSet, IntArray]] = {}
         scores: list[float] = []
-        for strategy, matrix in zip(group.strategies, matrices, strict=True):
+        members = zip(group.strategies, group.feature_sets, matrices, strict=True)
+        for strategy, feature_set, matrix in members:
             config = strategy.training.labels
             key = repr(config)
             if key not in labels:
                 labels[key] = (compute_labels(config, close), causal_state(config, close))
-            scores.append(_score(strategy, matrix, *labels[key], part=self.judged_part))
+            arrays = _model_arrays(strategy, matrix, *labels[key], part=self.judged_part)
+            scores.append(_score(arrays, feature_set.normalization))
         return scores
 
 
-def _surrogate(arrays: dict[str, FloatArray], *, seed: int, index: int) -> dict[str, FloatArray]:
-    """Flip signs with one stream per index: the same path for every strategy of the family."""
-    signs = draw_signs(len(arrays["close"]), seed, "null", index)
+def _surrogate(arrays: dict[str, FloatArray], signs: IntArray) -> dict[str, FloatArray]:
+    """Return the bars with the sign of each log return multiplied by `signs`, volume kept."""
     flipped = sign_flip_surrogate(
         arrays["open"], arrays["high"], arrays["low"], arrays["close"], signs
     )
@@ -121,35 +129,65 @@ def _surrogate(arrays: dict[str, FloatArray], *, seed: int, index: int) -> dict[
     return {**dict(zip(names, flipped, strict=True)), "volume": arrays["volume"]}
 
 
-def _score(
+@dataclass(frozen=True)
+class _ModelArrays:
+    """BUY and SELL rows of one strategy: what the linear model is fitted and scored on."""
+
+    x_train: Float32Array
+    y_train: IntArray
+    state_train: IntArray
+    x: Float32Array
+    y: IntArray
+    state: IntArray
+
+
+def _model_arrays(
     strategy: StrategyConfig,
     matrix: FeatureMatrix,
     label_set: LabelSet,
     state: IntArray,
     *,
     part: JudgedPart,
-) -> float:
-    """Fit the linear model on the training part and score it on the judged one, BUY/SELL rows."""
+) -> _ModelArrays:
+    """Return the rows of the training and of the judged part; HOLD is counted apart."""
     labels = label_set.restrict(usable(matrix, label_set))
     fold = strategy.training.split().split(start=labels.start, end=labels.end, bar=labels.bar)
     directed = labels.value != 1
     train = fold.train[directed[fold.train]]
     rows = fold.validation if part == "validation" else fold.test
     judged = rows[directed[rows]]
-    y_train, y = labels.value[train], labels.value[judged]
-    if len(judged) == 0 or len(np.unique(y_train)) < 2:
+    return _ModelArrays(
+        x_train=matrix.rows(labels.bar[train]),
+        y_train=labels.value[train],
+        state_train=state[labels.bar[train]],
+        x=matrix.rows(labels.bar[judged]),
+        y=labels.value[judged],
+        state=state[labels.bar[judged]],
+    )
+
+
+def _score(arrays: _ModelArrays, normalization: Sequence[str]) -> float:
+    """Fit the linear model on the training rows and return its skill on the judged ones.
+
+    NaN where there is nothing to fit or to judge, or where the fit did not converge.
+    """
+    if len(arrays.y) == 0 or len(np.unique(arrays.y_train)) < 2:
         return float("nan")
-    x_train = matrix.rows(labels.bar[train])
-    x = matrix.rows(labels.bar[judged])
-    model = fit_logistic_binary(x_train, (y_train == _BUY).astype(np.int64), l2=_L2)
+    x_train, x = arrays.x_train, arrays.x
+    if any(kind != "none" for kind in normalization):
+        scaler = Standardizer.fit(x_train, tuple(normalization))
+        x_train, x = scaler.apply(x_train), scaler.apply(x)
+    model = fit_logistic_binary(x_train, (arrays.y_train == _BUY).astype(np.int64), l2=_L2)
+    if not model.converged:
+        return float("nan")
     buy = 1.0 / (1.0 + np.exp(-np.clip(model.log_odds(x).astype(np.float64), -40.0, 40.0)))
     baselines = causal_baselines(
-        y_train, len(y), state_train=state[labels.bar[train]], state_eval=state[labels.bar[judged]]
+        arrays.y_train, len(arrays.y), state_train=arrays.state_train, state_eval=arrays.state
     )
     # Both sides keep the smoothed share that the baselines leave to HOLD.
     hold = baselines["majority"][:, 1]
-    forecast = np.empty((len(y), 3))
+    forecast = np.empty((len(arrays.y), 3))
     forecast[:, _BUY] = buy * (1.0 - hold)
     forecast[:, 1] = hold
     forecast[:, _SELL] = (1.0 - buy) * (1.0 - hold)
-    return log_loss_skill(y, forecast, baselines)
+    return log_loss_skill(arrays.y, forecast, baselines)

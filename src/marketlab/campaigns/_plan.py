@@ -9,11 +9,14 @@ import numpy as np
 from marketlab.campaigns._campaign_config import CampaignConfig
 from marketlab.campaigns._prepare import Prepared, prepare, select_bars, split_facts
 from marketlab.campaigns._resolve import Experiment, ensure_bars, resolve_experiment
+from marketlab.campaigns._strategy import StrategyConfig
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import DataError, MarketLabError, iso
 from marketlab.data import BarFrame
-from marketlab.features import feature_health, feature_issues
+from marketlab.features import FeatureSet, audit_causality, feature_health, feature_issues
 from marketlab.models import count_parameters
+
+_AUDITED_BARS = 600  # the causality audit recomputes prefixes of so many
 
 # One step of the compiled trainer at batch 32 for a 9-64-32-3 net, as measured (docs/LOG.md);
 # only used to say beforehand about how long a run may take at most.
@@ -136,6 +139,7 @@ def plan_experiment(
         refuse_without_volume(experiment, has_volume=bars.has_volume)
     prepared = prepare(strategy, selected)
     issues = check_prepared(experiment, prepared, compatibility=compatibility)
+    refuse_leaks(strategy, selected)
     trainer = strategy.training.trainer()
     batches = -(-len(prepared.fold.train) // trainer.batch_size)
     steps = batches * trainer.epochs
@@ -196,6 +200,20 @@ def check_prepared(
     warnings += [_warning("LABELS-Degenerate", reason) for reason in degenerate]
     warnings += unhealthy(experiment, prepared)
     return warnings
+
+
+def refuse_leaks(strategy: StrategyConfig, bars: BarFrame) -> None:
+    """Raise `DataError` if a feature of the first bars changes when later bars do."""
+    feature_set = FeatureSet(strategy.feature_config())
+    n_bars = max(_AUDITED_BARS, feature_set.warm_up_bars + 50)
+    arrays = {name: values[:n_bars] for name, values in bars.arrays().items()}
+    found = audit_causality(feature_set, arrays)
+    if found:
+        raise DataError(
+            f"a feature knows the future: {found[0].message}",
+            code="FEATURE-Leak",
+            suggestion="Only causal primitives may be used; report this, it is our mistake.",
+        )
 
 
 def refuse_without_volume(experiment: Experiment, *, has_volume: bool) -> None:

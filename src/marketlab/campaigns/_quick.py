@@ -1,8 +1,8 @@
 """Bars to a verdict in one call, in memory: for notebooks and first steps. Nothing is stored."""
 
-from marketlab.campaigns._evidence import collect_evidence
+from marketlab.campaigns._evidence import collect_evidence, exclusions_of
 from marketlab.campaigns._null import OBSERVED, Family
-from marketlab.campaigns._plan import check_prepared, degenerate_labels
+from marketlab.campaigns._plan import check_prepared, degenerate_labels, refuse_without_volume
 from marketlab.campaigns._prepare import prepare, select_bars
 from marketlab.campaigns._resolve import Experiment
 from marketlab.campaigns._strategy import StrategyConfig
@@ -29,8 +29,10 @@ def quick_verdict(
     experiment = Experiment(
         strategy=strategy, dataset_id=bars.dataset_id, seed=seed, backend="compiled"
     )
+    if not strategy.training.allow_constant_features:
+        refuse_without_volume(experiment, has_volume=bars.has_volume)
     prepared = prepare(strategy, select_bars(bars, strategy))
-    check_prepared(experiment, prepared, compatibility=None)
+    warnings = check_prepared(experiment, prepared, compatibility=None)
     scaler = prepared.fit_standardizer()
     data = TrainingData(
         x_train=prepared.x("train", scaler),
@@ -47,7 +49,7 @@ def quick_verdict(
         net.predict(data.x_validation),
         seed=seed,
         degenerate=degenerate_labels(prepared),
-        exclusions=[],
+        exclusions=exclusions_of(warnings),
     )
     family = Family(prepared.bars, [strategy])
     rows = {

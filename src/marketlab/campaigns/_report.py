@@ -19,11 +19,11 @@ from marketlab.campaigns._findings import (
 from marketlab.campaigns._results import CampaignResults, RunResult
 from marketlab.campaigns._results_files import (
     LEGACY_NOTE,
-    SEALED_NOTE,
     experiment_results,
     result_records,
     results_csv,
     results_markdown,
+    sealed_note,
 )
 from marketlab.campaigns._run_facts import (
     RunFacts,
@@ -109,7 +109,7 @@ def _context(results: CampaignResults, verification: VerifyReport) -> dict[str, 
         "detail": detail,
         "counts": outcome_counts(facts),
         "n_open": sum(f.outcome is None for f in facts),
-        "sealed": SEALED_NOTE,
+        "sealed": sealed_note(results),
         "as_linear": as_linear(results.null),
         "data": _data(results),
         "ranked": order,

@@ -44,7 +44,10 @@ class RunResult:
 
 @dataclass(frozen=True)
 class CampaignResults:
-    """A campaign: its specification, its data, its runs in file order, its null."""
+    """A campaign: its specification, its data, its runs in file order, its null.
+
+    ``test_openings`` counts how often the sealed test part of any of its runs was looked at.
+    """
 
     campaign_id: str
     name: str
@@ -60,6 +63,7 @@ class CampaignResults:
     runs: tuple[RunResult, ...]
     null: dict[str, Any] | None
     environment: dict[str, str]
+    test_openings: int = 0
 
     @property
     def completed(self) -> list[RunResult]:

@@ -32,10 +32,20 @@ LEGACY_NOTE = (
     "100 % of runs exceed 55 % (72 % at a zigzag of 2.5 %), so the rule cannot tell skill from "
     "noise. It is kept as a column and decides nothing."
 )
-SEALED_NOTE = (
-    "The test part is sealed: no figure here comes from it. `marketlab evaluate --test` opens it, "
-    "and the ledger counts every opening."
-)
+
+
+def sealed_note(results: CampaignResults) -> str:
+    """Say what was seen of the test part: its size and labels always, its scores if opened."""
+    if results.test_openings:
+        times = "once" if results.test_openings == 1 else f"{results.test_openings} times"
+        return (
+            f"The test part was opened {times} for runs of this campaign; the results stand in "
+            "`test_evaluation_*.json` of those runs. The figures here come from validation."
+        )
+    return (
+        "The test part is sealed: of it only size, dates and label counts are shown, no score. "
+        "`marketlab evaluate RUN --test` opens it, and the ledger counts every opening."
+    )
 
 
 def result_records(results: CampaignResults) -> list[dict[str, Any]]:
@@ -160,7 +170,7 @@ def results_markdown(results: CampaignResults, verification: VerifyReport | None
         ["## Failure patterns", "", *_failures(results)],
         ["## Duplicate designs: how large chance alone is", "", *_duplicates(facts)],
         ["## The old 55 % rule", "", *_legacy(facts)],
-        ["## What was not looked at", "", SEALED_NOTE],
+        ["## The test part", "", sealed_note(results)],
     ]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
@@ -233,7 +243,8 @@ def _verdict_table(facts: Sequence[RunFacts]) -> list[str]:
             "Ranked by skill on the bars that comparable runs share. A run with too little data, "
             "a duplicate and an excluded run have no rank. Below 20 events there is no honest "
             "interval. Majority and state are what two rules without a model score: the class "
-            "most frequent in training, and the direction of the leg known at the bar."
+            "most frequent in training, and the state known at the bar (zigzag: the direction of "
+            "the leg; next bars: the sign of the last return)."
         ),
     ]
     return lines

@@ -53,6 +53,7 @@ def open_seal(
         run_id,
         surrogates=surrogates,
         n_trials=ledger.count_opened_runs(run["dataset_id"]),
+        exclusions=(run["verdict"] or {}).get("exclusions", []),
         opening=opening,
     )
     metrics = _test_metrics(verdict, opening)
@@ -78,6 +79,7 @@ def _judge_test(
     *,
     surrogates: int,
     n_trials: int,
+    exclusions: list[str],
     opening: int,
 ) -> Verdict:
     experiment = experiment_of(request)
@@ -91,7 +93,7 @@ def _judge_test(
         forecaster.predict(prepared.x("test", scaler)),
         seed=experiment.seed,
         degenerate=[] if len(prepared.rows("test")) else ["the test part is empty after purging"],
-        exclusions=[],
+        exclusions=exclusions,
         part="test",
     )
     family = Family(prepared.bars, [strategy], judged_part="test")

@@ -9,20 +9,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from marketlab.campaigns._executor import Executor, owner_is_alive
 from marketlab.campaigns._ledger import ACTIVE, FINAL, Ledger, NewOperation
 from marketlab.campaigns._plan import plan_experiment
 from marketlab.campaigns._resolve import Experiment
+from marketlab.campaigns._start_request import StartRequest, override_one
 from marketlab.campaigns._strategy import parse_strategy
 from marketlab.campaigns._tracker import write_tracker
+from marketlab.campaigns._verdicts import judge_run
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import (
-    ConfigError,
     ConflictError,
     FileLock,
-    FrozenConfig,
     MarketLabError,
     NotFoundError,
     Progress,
@@ -38,35 +36,6 @@ from marketlab.training import checkpoint_exists, checkpoint_facts
 Finished = Callable[[dict[str, Any]], None]
 # What a retry takes over of the request, beside the experiment.
 _KEPT = ("start_date", "end_date", "task_id", "compatibility")
-
-
-class StartRequest(FrozenConfig):
-    """The body of a training start. Dates override the strategy's file and are recorded."""
-
-    strategy_name: str
-    symbol: str | None = None
-    symbols: tuple[str, ...] | None = None
-    timeframe: str | None = None
-    timeframes: tuple[str, ...] | None = None
-    start_date: str | None = None
-    end_date: str | None = None
-    task_id: str | None = None
-    detailed_analytics: bool = True
-    seed: int | None = Field(default=None, ge=0)
-    repeats: int = Field(default=1, ge=1, le=100)
-
-    def one(self, field: str) -> str | None:
-        """Return the one symbol or timeframe that the body names, None if it names none."""
-        single = getattr(self, field)
-        several = getattr(self, f"{field}s")
-        names = {*([single] if single else []), *(several or ())}
-        if len(names) > 1:
-            raise ConfigError(
-                f"this version trains on one {field} at a time; received {sorted(names)}.",
-                field=f"{field}s",
-                suggestion="Start one operation for each.",
-            )
-        return next(iter(names), None)
 
 
 class OperationService:
@@ -137,7 +106,7 @@ class OperationService:
         mapping = load_yaml_file(path)
         changes: list[str] = []
         for field, block in (("symbol", "symbols"), ("timeframe", "timeframes")):
-            _override_one(mapping, request, field, block, changes)
+            override_one(mapping, request, field, block, changes)
         dates = {"start": request.start_date, "end": request.end_date}
         if any(dates.values()):
             training = mapping.setdefault("training", {})
@@ -172,6 +141,7 @@ class OperationService:
         request = {
             "strategy": strategy.to_mapping(),
             "dataset_id": experiment.dataset_id,
+            "config_id": experiment.config_id,
             "seed": experiment.seed,
             "backend": experiment.backend,
             "changes": list(experiment.changes),
@@ -205,7 +175,6 @@ class OperationService:
                 **row["request"],
                 "operation_id": operation_id,
                 "run_id": row["run_id"],
-                "trials": self.ledger.count_trials(row["request"]["dataset_id"]) + 1,
             }
         if finished is not None:
             self._finished[operation_id] = finished
@@ -241,12 +210,16 @@ class OperationService:
                 campaign_id=row["request"].get("campaign_id"),
                 design_id=value["design_id"],
             )
-            if value["verdict"] is not None:
-                self.ledger.set_verdict(row["run_id"], value["verdict"])
+            summary = value["result_summary"]
+            if (
+                value["null_rows"] is not None
+            ):  # judged first: who reads "completed" finds a verdict
+                verdict = judge_run(self.workspace, self.ledger, row["run_id"], value["null_rows"])
+                summary = {**summary, "verdict": verdict}
             self.ledger.transition(
                 operation_id,
                 "completed",
-                result_summary=value["result_summary"],
+                result_summary=summary,
                 warnings=[*(row["warnings"] or []), *value["warnings"]],
             )
         elif outcome != "unclaimed":
@@ -396,7 +369,8 @@ class OperationService:
         new_id = self.create(
             experiment_of(row["request"]),
             retry_of=operation_id,
-            surrogates=row["request"]["surrogates"],
+            # A campaign computes one null for all its runs; by itself the run needs its own.
+            surrogates=row["request"]["surrogates"] or self.surrogates,
             attempt=row["attempt"] + 1,
             extra={key: row["request"].get(key) for key in _KEPT},
         )
@@ -510,17 +484,3 @@ def _origin(outcome: dict[str, Any]) -> dict[str, Any]:
         "saved_at": outcome["record"]["finished_at"],
         "epoch": outcome["result_summary"]["training_metrics"]["epochs_trained"],
     }
-
-
-def _override_one(
-    mapping: dict[str, Any], request: StartRequest, field: str, block: str, changes: list[str]
-) -> None:
-    """Let the request's symbol or timeframe replace the file's, and note it if it differs."""
-    wanted = request.one(field)
-    data = mapping.get("training_data", {}).get(block)
-    if wanted is None or not isinstance(data, dict) or data.get("list") == [wanted]:
-        return
-    changes.append(f"training_data.{block}.list: {data.get('list')} -> [{wanted}]")
-    data["list"] = [wanted]
-    if block == "timeframes":
-        data["base_timeframe"] = wanted

@@ -25,7 +25,7 @@ from marketlab.core import (
 )
 from marketlab.data import parse_timeframe
 from marketlab.evaluation import RatioSplit
-from marketlab.features import FeatureSetConfig, Issue, feature_issues
+from marketlab.features import FeatureSet, FeatureSetConfig, Issue, feature_issues
 from marketlab.features._issues import Category
 from marketlab.labels import LabelConfig
 from marketlab.models import MLPConfig
@@ -265,11 +265,15 @@ class StrategyConfig(FrozenConfig):
         return config if edges == "triangles" else config.with_edges(edges)
 
     def design_id(self) -> str:
-        """Return the identity with inputs sorted: equal for designs that differ in order only."""
+        """Return an identity that is equal for strategies whose runs can differ by chance only.
+
+        What the net reads counts, not the order or the names of indicators and sets; decisions
+        act after training and do not count.
+        """
         identity = self.identity()
-        for block in ("indicators", "fuzzy_sets"):
-            identity[block] = dict(sorted(identity[block].items()))
-        identity["nn_inputs"] = sorted(identity["nn_inputs"], key=content_id)
+        for block in ("indicators", "fuzzy_sets", "nn_inputs", "decisions"):
+            identity.pop(block)
+        identity["inputs"] = FeatureSet(self.feature_config()).design_id
         return content_id(identity)
 
 

@@ -1,5 +1,6 @@
-"""Judges the runs of a campaign once the family's null is complete."""
+"""Judges runs: a campaign's when the family's null is complete, a single one when it ends."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from marketlab.core import FloatArray, finite_or_none, write_json
 from marketlab.evaluation import (
     MaxStatisticResult,
     NullEvidence,
+    Verdict,
     max_statistic_p_values,
     null_evidence,
 )
@@ -32,15 +34,24 @@ def null_matrices(rows: dict[str, list[float | None]]) -> tuple[FloatArray, Floa
     return table[order.index(OBSERVED)], np.delete(table, order.index(OBSERVED), axis=0)
 
 
-def linear_evidence(result: MaxStatisticResult, position: int) -> NullEvidence:
-    """Return what the judge takes in for the strategy at `position` of the family."""
-    return null_evidence(
+def linear_evidence(
+    result: MaxStatisticResult, position: int, *, distinct: int | None = None
+) -> NullEvidence:
+    """Return what the judge takes in for the strategy at `position` of the family.
+
+    `distinct` is the number of different experiments in the family: copies under other names do
+    not enlarge its share of the trials.
+    """
+    evidence = null_evidence(
         result,
         position,
         same_procedure=True,
         description=DESCRIPTION,
-        model="linear against linear",
+        model="linear models",
     )
+    if distinct is None:
+        return evidence
+    return evidence.model_copy(update={"family_size": distinct})
 
 
 def null_summary(rows: dict[str, list[float | None]], names: list[str]) -> dict[str, Any]:
@@ -64,27 +75,75 @@ def null_summary(rows: dict[str, list[float | None]], names: list[str]) -> dict[
     }
 
 
+def duplicate_owners(names: Sequence[str], completed: Mapping[str, str]) -> dict[str, str]:
+    """Return for each completed strategy that repeats a design the one that stands for it.
+
+    Parameters
+    ----------
+    names : the family in file order; the first completed one of a design owns it.
+    completed : design id of each completed strategy.
+    """
+    owners: dict[str, str] = {}
+    repeated: dict[str, str] = {}
+    for name in names:
+        if name in completed:
+            owner = owners.setdefault(completed[name], name)
+            if owner != name:
+                repeated[name] = owner
+    return repeated
+
+
 def judge_campaign(workspace: Workspace, ledger: Ledger, campaign_id: str) -> None:
     """Write the verdict of every completed run into its folder and into the ledger.
 
-    A design that stands twice is judged twice, and the later one is excluded from the evidence.
+    A design that stands twice is judged twice; only the first completed one in file order counts.
     """
     null = read_null(workspace, campaign_id)
-    observed, surrogates = null_matrices(null["rows"])
-    result = max_statistic_p_values(observed, surrogates)
-    positions = {name: i for i, name in enumerate(null["names"])}
-    seen: dict[str, str] = {}
-    for run in ledger.list_runs(campaign_id=campaign_id):
-        if run["status"] != "completed":
+    result = max_statistic_p_values(*null_matrices(null["rows"]))
+    recorded = ledger.list_runs(campaign_id=campaign_id)
+    runs = {
+        ledger.operation(run["operation_id"])["strategy_name"]: run
+        for run in recorded
+        if run["status"] == "completed"
+    }
+    repeated = duplicate_owners(null["names"], {n: r["design_id"] for n, r in runs.items()})
+    distinct = len({run["config_id"] for run in recorded})
+    for position, name in enumerate(null["names"]):
+        if name not in runs:
             continue
-        name = ledger.operation(run["operation_id"])["strategy_name"]
-        owner = seen.setdefault(run["design_id"], name)
-        exclusions = () if owner == name else (f"the same design as {owner}, in another order",)
-        evidence = load_evidence(workspace.run_folder(run["run_id"]))
-        verdict = evidence.verdict(
-            null=linear_evidence(result, positions[name]),
-            n_trials=ledger.count_trials(run["dataset_id"]),
-            exclusions=exclusions,
-        ).to_mapping()
-        write_json(workspace.run_folder(run["run_id"]) / "verdict.json", verdict)
-        ledger.set_verdict(run["run_id"], verdict)
+        owner = repeated.get(name)
+        verdict = load_evidence(workspace.run_folder(runs[name]["run_id"])).verdict(
+            null=linear_evidence(result, position, distinct=distinct),
+            n_trials=ledger.count_trials(runs[name]["dataset_id"]),
+            exclusions=() if owner is None else (f"the same design as {owner}, in another order",),
+        )
+        _keep(workspace, ledger, runs[name], verdict)
+
+
+def judge_run(
+    workspace: Workspace, ledger: Ledger, run_id: str, rows: dict[str, list[float | None]]
+) -> dict[str, Any]:
+    """Judge a run that belongs to no campaign by its own surrogates, with all trials so far.
+
+    Returns outcome and sentence, as an operation's summary shows them.
+    """
+    run = ledger.run(run_id)
+    null = linear_evidence(max_statistic_p_values(*null_matrices(rows)), 0)
+    verdict = load_evidence(workspace.run_folder(run_id)).verdict(
+        null=null, n_trials=ledger.count_trials(run["dataset_id"])
+    )
+    return _keep(workspace, ledger, run, verdict)
+
+
+def _keep(
+    workspace: Workspace, ledger: Ledger, run: dict[str, Any], verdict: Verdict
+) -> dict[str, Any]:
+    """Write a verdict where people and programs look for it; return its short form."""
+    mapping = verdict.to_mapping()
+    write_json(workspace.run_folder(run["run_id"]) / "verdict.json", mapping)
+    ledger.set_verdict(run["run_id"], mapping)
+    short = {"outcome": verdict.outcome, "sentence": verdict.sentence}
+    summary = ledger.operation(run["operation_id"])["result_summary"]
+    if summary is not None:
+        ledger.update_operation(run["operation_id"], result_summary={**summary, "verdict": short})
+    return short

@@ -134,6 +134,7 @@ def judge(evidence: JudgeInput) -> Verdict:
         null_p=null_p,
         is_synthetic=evidence.is_synthetic,
         excluded_from_evidence=bool(evidence.exclusions),
+        exclusions=evidence.exclusions,
     )
 
 

@@ -136,6 +136,7 @@ class Verdict(FrozenConfig):
         Evaluation Review 19(5), 547-556); None without an interval.
     null : the evidence from surrogates. null_p : its family-adjusted p after the trials outside
         the family; the one that is compared with 0.05. None if it does not count.
+    exclusions : why the run is no evidence whatever it scores; empty as a rule.
     n_events, effective_events : independent events in the judged part, and what their unequal
         lengths leave of them (Kish).
     """
@@ -163,6 +164,7 @@ class Verdict(FrozenConfig):
     null_p: float | None
     is_synthetic: bool
     excluded_from_evidence: bool
+    exclusions: tuple[str, ...] = ()
 
     @property
     def learned(self) -> bool:

@@ -44,12 +44,6 @@ def nats(value: float) -> str:
     return f"{value:+.4f}" if abs(value) >= 5e-5 or value == 0.0 else f"{value:+.1e}"
 
 
-def percent(share: float) -> str:
-    """Return ``1 %``, ``0.25 %``, ``100 %``: two significant digits, never an exponent."""
-    value = 100 * share
-    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
-
-
 def ends(interval: Interval) -> str:
     """Return ``-0.0012 to +0.0340``."""
     return f"{nats(interval.low)} to {nats(interval.high)}"
@@ -125,11 +119,8 @@ def _noise(facts: Facts) -> str:
     if facts.null_p is None:
         raise AssertionError("only a null that counts is quoted")
     null, trials = facts.evidence.null, plural(facts.evidence.n_trials, "trial")
-    model = f" ({null.model})" if null is not None and null.model else ""
-    return (
-        f"surrogate bars without direction do as well in {percent(facts.null_p)} of "
-        f"cases{model}, with {trials} counted"
-    )
+    model = f"{null.model}, " if null is not None and null.model else ""
+    return f"against surrogate bars without direction p = {facts.null_p:.2g} ({model}{trials})"
 
 
 def _other_clause(facts: Facts) -> str:

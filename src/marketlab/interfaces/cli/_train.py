@@ -101,7 +101,7 @@ def _plan_row(row: dict[str, Any]) -> tuple[Any, ...]:
         *(splits[part]["samples"] for part in parts),
         "/".join(str(splits[part]["events"]) for part in parts),
         splits["purged_train"] + splits["purged_validation"],
-        row["most_seconds"],
+        f"{row['most_seconds']:.1f}",
     )
 
 
