@@ -19,7 +19,7 @@ from marketlab.campaigns._ledger import ACTIVE, FINAL, Ledger
 from marketlab.campaigns._null import OBSERVED
 from marketlab.campaigns._null_file import null_path, read_null
 from marketlab.campaigns._operations import progress_view
-from marketlab.campaigns._plan import plan_campaign, plan_experiment
+from marketlab.campaigns._plan import plan_campaign
 from marketlab.campaigns._report import write_report
 from marketlab.campaigns._resolve import ensure_bars, resolve_experiment
 from marketlab.campaigns._results import CampaignResults
@@ -190,8 +190,8 @@ class _CampaignWork:
             )
             self.strategies.append(experiment.strategy)
             if row is None:
-                plan_experiment(experiment, self.bars, compatibility=self.config.compatibility)
-                # The family's null is computed once for all, so a run computes none of its own.
+                # `create` planned it and the worker checks it again before it trains. The
+                # family's null is computed once for all, so a run computes none of its own.
                 operation_id = self.service.create(experiment, surrogates=0)
             elif row["status"] in ("failed", "cancelled") and row["failure_class"] in (
                 "transient",
