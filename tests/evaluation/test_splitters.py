@@ -1,5 +1,7 @@
 """Contract of every registered splitter, and the exact borders of RatioSplit."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,8 @@ from marketlab.core import ConfigError, DataError
 from marketlab.evaluation import SPLITTERS, RatioSplit
 
 RATIOS = {"train": 0.70, "validation": 0.15, "test": 0.15}
+HOUR_NS = 3_600 * 10**9
+FIRST_NS = 1_577_836_800 * 10**9  # 2020-01-01 00:00 UTC: hourly bars 0 … 119 fill five days
 
 
 @st.composite
@@ -30,43 +34,92 @@ def plain(n):
     return bar, bar.copy(), bar.copy()
 
 
+def clock(n_bars):
+    return FIRST_NS + HOUR_NS * np.arange(1, n_bars + 1, dtype=np.int64)
+
+
+def folds_of(name, table):
+    start, end, bar = table
+    splitter = SPLITTERS.get(name).from_mapping(SPLITTERS.get(name).example)
+    n_bars = 1 + (int(end.max()) if len(end) else 0)
+    return splitter.folds(start, end, bar, times=clock(n_bars))
+
+
+def reads_a_bar_of(reader, read, table):
+    """Brute force: whether what any sample of `reader` reads holds the bar of one of `read`."""
+    start, end, bar = table
+    low, high, at = np.minimum(start, bar)[reader], end[reader], bar[read]
+    return bool(np.any((low[:, None] <= at[None, :]) & (at[None, :] <= high[:, None])))
+
+
 @pytest.mark.parametrize("name", SPLITTERS.names())
 class TestEverySplitter:
     @given(table=sample_tables())
     @settings(deadline=None, max_examples=25)
-    def test_no_label_reads_a_later_part(self, name, table):
-        start, end, bar = table
-        splitter = SPLITTERS.get(name).from_mapping(SPLITTERS.get(name).example)
-        for fold in splitter.folds(start, end, bar):
-            for earlier, later in (
-                (fold.train, fold.validation),
-                (fold.train, fold.test),
-                (fold.validation, fold.test),
-            ):
-                if len(earlier) and len(later):
-                    assert end[earlier].max() < bar[later].min()
+    def test_no_training_label_reads_a_bar_of_another_part(self, name, table):
+        for fold in folds_of(name, table):
+            assert not reads_a_bar_of(fold.train, fold.validation, table)
+            assert not reads_a_bar_of(fold.train, fold.test, table)
+
+    @given(table=sample_tables())
+    @settings(deadline=None, max_examples=25)
+    def test_causal_parts_are_known_before_the_next_begins(self, name, table):
+        _, end, bar = table
+        for fold in folds_of(name, table):
+            pairs = [("train", "validation"), ("train", "test"), ("validation", "test")]
+            for earlier, later in pairs if fold.causal else ():
+                if len(fold.part(earlier)) and len(fold.part(later)):
+                    assert end[fold.part(earlier)].max() < bar[fold.part(later)].min()
 
     @given(table=sample_tables())
     @settings(deadline=None, max_examples=25)
     def test_parts_are_disjoint_ordered_and_accounted_for(self, name, table):
-        splitter = SPLITTERS.get(name).from_mapping(SPLITTERS.get(name).example)
-        for fold in splitter.folds(*table):
-            together = np.concatenate([fold.train, fold.validation, fold.test])
+        bar = table[2]
+        for fold in folds_of(name, table):
+            parts = [fold.train, fold.validation, fold.test]
+            together = np.concatenate(parts)
             assert together.dtype == np.int64
-            assert np.all(np.diff(together) > 0)
+            assert all(np.all(np.diff(part) > 0) for part in parts)
+            assert len(np.unique(together)) == len(together)
+            if fold.causal:
+                assert np.all(np.diff(together) > 0)
             purged = fold.purged_train + fold.purged_validation + fold.purged_test
-            assert len(together) + purged == fold.n_samples == len(table[0])
-            empty = sum(len(p) == 0 for p in (fold.train, fold.validation, fold.test))
-            assert len(fold.degenerate_reasons) == empty
+            assert len(together) + purged + fold.outside == fold.n_samples == len(bar)
+            assert min(purged, fold.outside) >= 0
+            empty = [part for part in fold.parts if len(fold.part(part)) == 0]
+            assert len(fold.degenerate_reasons) == len(empty)
+            unused = {"train", "validation", "test"} - set(fold.parts)
+            assert all(len(fold.part(part)) == 0 for part in unused)
             assert fold.facts()["train"] == len(fold.train)
 
+    @given(table=sample_tables())
+    @settings(deadline=None, max_examples=25)
+    def test_samples_of_one_bar_stay_on_one_side(self, name, table):
+        bar = table[2]
+        for fold in folds_of(name, table):
+            sides = [set(bar[fold.part(part)].tolist()) for part in fold.parts]
+            assert sum(map(len, sides)) == len(set().union(*sides))
+
     def test_same_columns_give_same_folds_and_parts_are_read_only(self, name):
-        splitter = SPLITTERS.get(name).from_mapping(SPLITTERS.get(name).example)
-        first, second = splitter.folds(*plain(200)), splitter.folds(*plain(200))
+        first, second = folds_of(name, plain(200)), folds_of(name, plain(200))
+        assert all(not fold.degenerate_reasons for fold in first)
         for one, other in zip(first, second, strict=True):
             np.testing.assert_array_equal(one.train, other.train)
             with pytest.raises(ValueError, match="read-only"):
                 one.train[0] = 5
+
+    def test_facts_are_json_and_the_settings_round_trip(self, name):
+        splitter = SPLITTERS.get(name).from_mapping(SPLITTERS.get(name).example)
+        again = SPLITTERS.get(name).from_mapping(splitter.to_mapping())
+        assert again == splitter
+        assert again.content_id() == splitter.content_id()
+        for fold in folds_of(name, plain(200)):
+            assert json.loads(json.dumps(fold.facts()))["n_samples"] == 200
+
+    def test_unknown_keys_are_refused(self, name):
+        mapping = {**SPLITTERS.get(name).example, "shuffle": True}
+        with pytest.raises(ConfigError, match="unknown key 'shuffle'"):
+            SPLITTERS.get(name).from_mapping(mapping)
 
     @pytest.mark.parametrize(
         ("table", "text"),
@@ -86,6 +139,25 @@ class TestEverySplitter:
         splitter = SPLITTERS.get(name).from_mapping(SPLITTERS.get(name).example)
         with pytest.raises(DataError, match="must be of an integer type, not float64"):
             splitter.folds(np.zeros(3), np.zeros(3), np.zeros(3))
+
+    @pytest.mark.parametrize(
+        ("times", "text"),
+        [
+            (clock(5), "a label ends at bar 5, beyond the clock of 5 bars"),
+            (clock(6)[::-1].copy(), "times must ascend; bar 1 closes no later than bar 0"),
+            (np.repeat(clock(3), 2), "times must ascend; bar 1 closes no later than bar 0"),
+            (clock(6).astype(float), "integer nanoseconds, not an array of shape .6,. and type fl"),
+        ],
+    )
+    def test_refuses_what_is_no_clock(self, name, times, text):
+        splitter = SPLITTERS.get(name).from_mapping(SPLITTERS.get(name).example)
+        with pytest.raises(DataError, match=text):
+            splitter.folds(*plain(6), times=times)
+
+    @pytest.mark.parametrize("n", [0, 1, 2])
+    def test_tiny_tables_are_reported_and_do_not_crash(self, name, n):
+        folds = folds_of(name, plain(n))
+        assert any("part is empty" in r for fold in folds for r in fold.degenerate_reasons)
 
 
 @pytest.mark.parametrize(

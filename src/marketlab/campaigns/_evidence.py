@@ -16,6 +16,7 @@ import numpy as np
 
 from marketlab.campaigns._causal_state import causal_state
 from marketlab.campaigns._prepare import Prepared
+from marketlab.campaigns._split_config import part_share
 from marketlab.campaigns._strategy import StrategyConfig
 from marketlab.core import FloatArray, IntArray, IntegrityError, atomic_write, canonical_json
 from marketlab.evaluation import JudgeInput, NullEvidence, Verdict, judge, state_baseline
@@ -137,7 +138,7 @@ def collect_evidence(
         facts={
             "label_text": label_text(strategy),
             "judged_part": part,
-            "judged_share": strategy.training.data_split[part],
+            "judged_share": part_share(strategy.training.data_split, prepared.fold, part),
             "degenerate_reasons": degenerate,
             "exclusions": exclusions,
             "is_synthetic": prepared.bars.is_synthetic,

@@ -115,7 +115,9 @@ class Family:
             key = repr(config)
             if key not in labels:
                 labels[key] = (compute_labels(config, close), causal_state(config, close))
-            arrays = _model_arrays(strategy, matrix, *labels[key], part=self.judged_part)
+            arrays = _model_arrays(
+                strategy, matrix, *labels[key], group.bars.close_time_ns, part=self.judged_part
+            )
             scores.append(_score(arrays, feature_set.normalization))
         return scores
 
@@ -146,12 +148,15 @@ def _model_arrays(
     matrix: FeatureMatrix,
     label_set: LabelSet,
     state: IntArray,
+    times: IntArray,
     *,
     part: JudgedPart,
 ) -> _ModelArrays:
     """Return the rows of the training and of the judged part; HOLD is counted apart."""
     labels = label_set.restrict(usable(matrix, label_set))
-    fold = strategy.training.split().split(start=labels.start, end=labels.end, bar=labels.bar)
+    fold = strategy.training.split().split(
+        start=labels.start, end=labels.end, bar=labels.bar, times=times
+    )
     directed = labels.value != 1
     train = fold.train[directed[fold.train]]
     rows = fold.validation if part == "validation" else fold.test

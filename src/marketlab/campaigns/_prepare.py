@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from marketlab.campaigns._split_config import refuse_uncovered_days
 from marketlab.campaigns._strategy import StrategyConfig
 from marketlab.core import (
     ConfigError,
@@ -120,7 +121,12 @@ def prepare(
     """Compute features, labels and the purged split of one strategy.
 
     Samples are the bars after warm-up whose features are all finite and whose label is settled.
+
+    Raises
+    ------
+    DataNotAvailableError if the bars do not cover the days that a split by dates asks for.
     """
+    refuse_uncovered_days(strategy.training.data_split, bars.close_time_ns)
     enter: Callable[[str], None] = progress.enter if progress is not None else (lambda _: None)
     enter("computing_indicators")
     feature_set = FeatureSet(strategy.feature_config())
@@ -133,7 +139,9 @@ def prepare(
     labels = labels.restrict(usable(matrix, labels))
     samples = SampleTable(symbol_id=np.zeros(len(labels.bar), dtype=np.int64), bar=labels.bar)
     enter("splitting_data")
-    fold = strategy.training.split().split(start=labels.start, end=labels.end, bar=labels.bar)
+    fold = strategy.training.split().split(
+        start=labels.start, end=labels.end, bar=labels.bar, times=bars.close_time_ns
+    )
     return Prepared(
         bars=bars,
         features=matrix,

@@ -7,13 +7,13 @@ labels room; this file joins them and says what makes two strategies the same ex
 
 from dataclasses import replace
 from datetime import date
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from marketlab.backtest import DecisionPolicy
+from marketlab.campaigns._split_config import SplitConfig, parse_split, splitter_of
 from marketlab.core import (
     ConfigError,
     FrozenConfig,
@@ -24,7 +24,7 @@ from marketlab.core import (
     migrate_mapping,
 )
 from marketlab.data import parse_timeframe
-from marketlab.evaluation import RatioSplit
+from marketlab.evaluation import DateSplit, RatioSplit
 from marketlab.features import FeatureSet, FeatureSetConfig, Issue, feature_issues
 from marketlab.features._issues import Category
 from marketlab.labels import LabelConfig
@@ -158,7 +158,7 @@ class TrainingConfig(FrozenConfig):
 
     method: Literal["supervised"] = "supervised"
     labels: LabelConfig
-    data_split: dict[str, float]
+    data_split: SplitConfig
     date_range: DateRange | None = None
     learning_rate: float = Field(default=0.001, gt=0)
     batch_size: int = Field(default=32, ge=1)
@@ -172,40 +172,14 @@ class TrainingConfig(FrozenConfig):
     allow_constant_features: bool = False
     seed: int | None = Field(default=None, ge=0)
 
-    @field_validator("data_split")
+    @field_validator("data_split", mode="before")
     @classmethod
-    def _split(cls, value: dict[str, float]) -> dict[str, float]:
-        known = ("train", "validation", "test")
-        for key in value:
-            if key not in known:
-                raise ConfigError(
-                    f"unknown split key {key!r}.",
-                    code="CONFIG-DataSplit",
-                    field=key,
-                    suggestion=f"The keys are {', '.join(known)}.",
-                )
-        if set(value) != set(known):
-            missing = [k for k in known if k not in value]
-            raise ConfigError(
-                f"the split lacks {', '.join(missing)}.",
-                code="CONFIG-DataSplit",
-                suggestion="Give train, validation and test; they must sum to 1.",
-            )
-        total = sum(Fraction(str(v)) for v in value.values())
-        if total != 1:
-            raise ConfigError(
-                f"train, validation and test must sum to 1; {value} sums to {float(total):g}.",
-                code="CONFIG-DataSplit",
-                suggestion="For example {train: 0.70, validation: 0.15, test: 0.15}.",
-            )
-        return value
+    def _split(cls, value: Any) -> SplitConfig:
+        return parse_split(value)
 
-    def split(self) -> RatioSplit:
+    def split(self) -> RatioSplit | DateSplit:
         """Return the splitter."""
-        ratios = self.data_split
-        return RatioSplit(
-            train=ratios["train"], validation=ratios["validation"], test=ratios["test"]
-        )
+        return splitter_of(self.data_split)
 
     def trainer(self) -> TrainerConfig:
         """Return what the trainer needs to know."""

@@ -7,7 +7,12 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from marketlab.core import ConfigError, FrozenConfig, IntArray
-from marketlab.evaluation._base import SPLITTERS, Fold, check_sample_table
+from marketlab.evaluation._base import (
+    SPLITTERS,
+    Fold,
+    check_sample_table,
+    empty_part_reasons,
+)
 
 
 @SPLITTERS.register("ratio")
@@ -44,7 +49,7 @@ class RatioSplit(FrozenConfig):
     @model_validator(mode="after")
     def _sums_to_one(self) -> Self:
         shares = (self.train, self.validation, self.test)
-        total = sum(map(_exact, shares), Fraction(0))
+        total = sum(map(exact_share, shares), Fraction(0))
         if total != 1:
             raise ConfigError(
                 "train, validation and test must sum to exactly 1; received "
@@ -57,29 +62,33 @@ class RatioSplit(FrozenConfig):
 
     def borders(self, n_samples: int) -> tuple[int, int]:
         """Return the positions of the first validation and the first test sample."""
-        first = _exact(self.train)
-        second = first + _exact(self.validation)
+        first = exact_share(self.train)
+        second = first + exact_share(self.validation)
         return (
             first.numerator * n_samples // first.denominator,
             second.numerator * n_samples // second.denominator,
         )
 
-    def folds(self, start: IntArray, end: IntArray, bar: IntArray) -> tuple[Fold, ...]:
+    def folds(
+        self, start: IntArray, end: IntArray, bar: IntArray, *, times: IntArray | None = None
+    ) -> tuple[Fold, ...]:
         """Return the one fold (see `Splitter.folds`)."""
-        return (self.split(start, end, bar),)
+        return (self.split(start, end, bar, times=times),)
 
-    def split(self, start: IntArray, end: IntArray, bar: IntArray) -> Fold:
+    def split(
+        self, start: IntArray, end: IntArray, bar: IntArray, *, times: IntArray | None = None
+    ) -> Fold:
         """Cut the sample table; parameters and errors as in `Splitter.folds`.
 
         Empty parts do not raise: they are named in ``degenerate_reasons``.
         """
-        n_samples = check_sample_table(start, end, bar)
+        n_samples = check_sample_table(start, end, bar, times)
         borders = tuple(_first_of_its_bar(bar, at) for at in self.borders(n_samples))
         train, purged_train = self._part(start, end, bar, low=0, high=borders[0])
         validation, purged_validation = self._part(start, end, bar, low=borders[0], high=borders[1])
         test, purged_test = self._part(start, end, bar, low=borders[1], high=n_samples)
-        purged = {"training": purged_train, "validation": purged_validation, "test": purged_test}
-        parts = {"training": train, "validation": validation, "test": test}
+        purged = {"train": purged_train, "validation": purged_validation, "test": purged_test}
+        parts = {"train": train, "validation": validation, "test": test}
         return Fold(
             train=train,
             validation=validation,
@@ -89,12 +98,7 @@ class RatioSplit(FrozenConfig):
             purged_train=purged_train,
             purged_validation=purged_validation,
             purged_test=purged_test,
-            degenerate_reasons=tuple(
-                f"the {name} part is empty: of {n_samples} samples it got {purged[name]}, "
-                f"and {purged[name]} of these were purged."
-                for name, part in parts.items()
-                if len(part) == 0
-            ),
+            degenerate_reasons=empty_part_reasons(parts, purged, n_samples),
         )
 
     def _part(
@@ -110,7 +114,7 @@ class RatioSplit(FrozenConfig):
         return positions.astype(np.int64), int(len(kept) - len(positions))
 
 
-def _exact(share: float) -> Fraction:
+def exact_share(share: float) -> Fraction:
     """Return the share as written: 0.15 is 15/100, not the nearest binary number."""
     return Fraction(str(share))
 

@@ -91,10 +91,10 @@ def sign_flip_surrogate(
         bad = int(np.flatnonzero(np.abs(signs) != 1)[0])
         raise DataError(f"signs must be +1 or -1; sign {bad} is {signs[bad]}.", code="DATA-Signs")
     prices = (
-        _checked("open", open),
-        _checked("high", high),
-        _checked("low", low),
-        _checked("close", close),
+        checked_prices("open", open),
+        checked_prices("high", high),
+        checked_prices("low", low),
+        checked_prices("close", close),
     )
     n_bars = len(close)
     out = (np.empty(n_bars), np.empty(n_bars), np.empty(n_bars), np.empty(n_bars))
@@ -102,7 +102,7 @@ def sign_flip_surrogate(
     return out
 
 
-def _checked(name: str, values: FloatArray) -> FloatArray:
+def checked_prices(name: str, values: FloatArray) -> FloatArray:
     good = (values > 0.0) & np.isfinite(values)
     if not good.all():
         bad = int(np.flatnonzero(~good)[0])

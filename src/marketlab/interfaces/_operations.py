@@ -99,7 +99,9 @@ def _estimated_minutes(session: Session, row: dict[str, Any]) -> float:
     dataset = row["request"]["dataset_id"]
     found = [m for m in session.workspace.catalog.list() if m.dataset_id == dataset]
     training = row["request"]["strategy"]["training"]
-    rows = found[0].n_bars * training["data_split"]["train"] if found else 0.0
+    split = training["data_split"]
+    share = split["train"] if "type" not in split else 1.0  # by days: at most all bars train
+    rows = found[0].n_bars * share if found else 0.0
     steps = rows / training["batch_size"] * training["epochs"]
     return float(round(max(steps * _SECONDS_PER_STEP / 60.0, 0.01), 2))
 

@@ -25,6 +25,7 @@ from marketlab.kernels._rolling import (
     rolling_sum,
 )
 from marketlab.kernels._smoothing import smooth
+from marketlab.kernels._tile import accumulate
 from marketlab.kernels._zigzag import ZIGZAG_STATE_SIZE, zigzag_extremes, zigzag_state
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "ZIGZAG_STATE_SIZE",
     "Parameter",
     "Primitive",
+    "accumulate",
     "after",
     "bars_since_extreme",
     "binary",

@@ -21,6 +21,7 @@ from marketlab.training._config import (
 from marketlab.training._data import TrainingData
 from marketlab.training._early_stopping import StopRecord
 from marketlab.training._fit import FitResult, OnEpoch, StoppingReason, fit
+from marketlab.training._fit_many import ManyState, OnTick, fit_many
 from marketlab.training._indicators import (
     class_balance_score,
     convergence,
@@ -33,6 +34,9 @@ from marketlab.training._metrics import (
     ParameterStats,
     ValidationMetrics,
 )
+from marketlab.training._net_family import NetFamily, register_net_family
+from marketlab.training._net_job import NetData, NetHistory, NetJob, NetResult, NetStatus
+from marketlab.training._net_memory import NetMemory, plan_memory
 from marketlab.training._run_files import METRICS_COLUMNS
 from marketlab.training._state import TrainerState, training_config_hash
 
@@ -48,8 +52,17 @@ __all__ = [
     "EarlyStoppingConfig",
     "EpochMetrics",
     "FitResult",
+    "ManyState",
     "Monitor",
+    "NetData",
+    "NetFamily",
+    "NetHistory",
+    "NetJob",
+    "NetMemory",
+    "NetResult",
+    "NetStatus",
     "OnEpoch",
+    "OnTick",
     "Optimizer",
     "ParameterStats",
     "RunAnalytics",
@@ -66,8 +79,11 @@ __all__ = [
     "convergence",
     "delete_checkpoint",
     "fit",
+    "fit_many",
     "load_checkpoint",
     "overfitting_score",
+    "plan_memory",
+    "register_net_family",
     "save_checkpoint",
     "signal_strength",
     "training_config_hash",

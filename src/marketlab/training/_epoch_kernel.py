@@ -46,7 +46,8 @@ def run_batches(
     `counters` is (next batch, end batch, batch size, epoch, optimiser steps so far); the first
     and the last are moved on after each whole step. `control` is the array of `Progress`: it is
     read before each batch and shows the batch number to others. A loss that is not finite ends
-    the run before the update, with ``counters[0]`` at the offending batch.
+    the run before the update, with ``counters[0]`` at the offending batch. Norms are summed where
+    `sums` has room for them; with `NORMS` elements it holds loss and hits, and zeros.
     """
     n_layers = sizes.shape[0] - 1
     batch_size, n_inputs = counters[2], sizes[0]
@@ -58,6 +59,7 @@ def run_batches(
     x_BF = np.empty((batch_size, n_inputs), dtype=state.dtype)
     norms = np.empty(2 * n_layers)
     code, probability = int(hyper[ACTIVATION]), hyper[DROPOUT]
+    total, measured = 0.0, sums.shape[0] > NORMS or hyper[CLIP] > 0.0
     n_batches = (order.shape[0] + batch_size - 1) // batch_size
     while counters[0] < counters[1]:
         if control[CANCEL_SLOT] != 0:
@@ -90,7 +92,8 @@ def run_batches(
             sums[LOSS] = before
             return DIVERGED
         backward(x_BF, state, sizes, space, n_rows)
-        total = gradient_norms(state[GRADIENT], sizes, norms)
+        if measured:
+            total = gradient_norms(state[GRADIENT], sizes, norms)
         if hyper[CLIP] > 0.0:
             ratio = hyper[CLIP] / (total + 1e-6)
             if ratio < 1.0:
@@ -99,11 +102,12 @@ def run_batches(
                 for i in range(gradient.shape[0]):
                     gradient[i] = gradient[i] * factor
         largest = 0.0
-        for t in range(2 * n_layers):
+        for t in range(sums.shape[0] - NORMS):
             largest = max(largest, norms[t])
             sums[NORMS + t] += norms[t]
-        sums[NORM_AVERAGE] += total / (2 * n_layers)
-        sums[NORM_LARGEST] += largest
+        if sums.shape[0] > NORMS:
+            sums[NORM_AVERAGE] += total / (2 * n_layers)
+            sums[NORM_LARGEST] += largest
         counters[4] += 1
         update(state, hyper, counters[4])
         counters[0] += 1

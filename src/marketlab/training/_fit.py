@@ -1,9 +1,10 @@
 """The training loop: the same for every backend, one epoch after another, resumable after each."""
 
+import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -234,8 +235,19 @@ def _engine(backend: Backend, request: EngineRequest) -> Engine:
         raise ConfigError(
             "a net is fitted by 'compiled' or 'torch'.", field="backend", value=backend
         )
+    engine: Engine = torch_backend("_torch_engine").TorchEngine(request)
+    return engine
+
+
+def torch_backend(module: str) -> Any:
+    """Import one of this room's modules that need torch.
+
+    Raises
+    ------
+    ConfigError (``CONFIG-MissingExtra``) with the command that installs it.
+    """
     try:
-        from marketlab.training._torch_engine import TorchEngine
+        return importlib.import_module(f"marketlab.training.{module}")
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -243,8 +255,7 @@ def _engine(backend: Backend, request: EngineRequest) -> Engine:
             "the backend 'torch' needs PyTorch, which is not installed.",
             code="CONFIG-MissingExtra",
             field="backend",
-            value=backend,
+            value="torch",
             suggestion="Write the line torch==2.13.0 to constraints.txt, then run: "
             "pip install 'marketlab[deep]' -c constraints.txt. Or use the backend 'compiled'.",
         ) from None
-    return TorchEngine(request)

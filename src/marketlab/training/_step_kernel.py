@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketlab.core import FloatArray, IntArray
-from marketlab.kernels import counter_bits, jit
+from marketlab.kernels import accumulate, counter_bits, jit
 from marketlab.models import LANES, add_product, add_transposed_product
 
 # Positions in `hyper`, a float64 vector.
@@ -147,6 +147,7 @@ def backward(
     theta, gradient = state[THETA], state[GRADIENT]
     widest = space.shape[2]
     room = np.empty(widest * widest, dtype=state.dtype)
+    ones = np.ones(n_rows, dtype=state.dtype)  # a bias is the weight of an input that is 1
     gradient[:] = 0.0
     offset = gradient.shape[0]
     slot = 2 * n_layers
@@ -158,9 +159,7 @@ def backward(
         grad_weight = gradient[offset:end].reshape(fan_in, width)
         grad_bias = gradient[end : end + width]
         delta = space[slot]
-        for b in range(n_rows):
-            for j in range(width):
-                grad_bias[j] = grad_bias[j] + delta[b, j]
+        accumulate(grad_bias.reshape(1, width), ones, 0, 1, delta, width, 1, n_rows)
         below = x_BF if layer == 1 else space[layer - 2]
         add_transposed_product(below, delta, grad_weight, n_rows)
         if layer == 1:
