@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from kernel_recursive_references import RECURSIVE_REFERENCES
+from kernel_window_references import WINDOW_REFERENCES
 
 Series = list[float]
 NAN = math.nan
@@ -32,8 +34,8 @@ def _any_nan(*values: float) -> bool:
     return any(math.isnan(v) for v in values)
 
 
-def _greater(a: float, b: float) -> float:
-    return NAN if _any_nan(a, b) else float(a > b)
+def _compared(compare: Callable[[float, float], bool]) -> Callable[..., Series]:
+    return _per_bar(lambda a, b: NAN if _any_nan(a, b) else float(compare(a, b)))
 
 
 def _ratio(a: float, b: float, fill: float = NAN) -> float:
@@ -121,7 +123,19 @@ REFERENCES: dict[str, Callable[..., Series]] = {
     "div": _per_bar(_ratio),
     "maximum": _per_bar(lambda a, b: NAN if _any_nan(a, b) else max(a, b)),
     "minimum": _per_bar(lambda a, b: NAN if _any_nan(a, b) else min(a, b)),
-    "greater": _per_bar(_greater),
+    "greater": _compared(lambda a, b: a > b),
+    "less": _compared(lambda a, b: a < b),
+    "greater_equal": _compared(lambda a, b: a >= b),
+    "less_equal": _compared(lambda a, b: a <= b),
+    "equal": _compared(lambda a, b: a == b),
+    "logical_and": _compared(lambda a, b: bool(a) and bool(b)),
+    "logical_or": _compared(lambda a, b: bool(a) or bool(b)),
+    "logical_not": _per_bar(lambda x: NAN if math.isnan(x) else float(not x)),
+    "is_present": _per_bar(lambda x: float(math.isfinite(x))),
+    "only_where": _per_bar(lambda a, b: NAN if math.isnan(b) or b == 0 else a),
+    "sqrt": _per_bar(lambda x: math.sqrt(x) if x >= 0 else NAN),
+    "exp": _per_bar(lambda x: math.inf if x > 709 else math.exp(x)),
+    "floor": _per_bar(lambda x: NAN if math.isnan(x) else float(math.floor(x))),
     "coalesce": _per_bar(lambda a, b: b if math.isnan(a) else a),
     "absolute": _per_bar(abs),
     "negative": _per_bar(lambda x: -x),
@@ -135,6 +149,8 @@ REFERENCES: dict[str, Callable[..., Series]] = {
     "wilder": lambda x, n: _smoothed(x, 1 / n, n),
     "ema": lambda x, n: _smoothed(x, 2 / (n + 1), n),
     "ewm": lambda x, n: _smoothed(x, 1 / n, 1),
+    "ewm_span": lambda x, n: _smoothed(x, 2 / (n + 1), 1),
+    "ewm_halflife": lambda x, halflife: _smoothed(x, 1 - 0.5 ** (1 / halflife), 1),
     "rolling_sum": _windowed(math.fsum),
     "rolling_mean": _windowed(lambda part: math.fsum(part) / len(part)),
     "rolling_max": _windowed(max),
@@ -148,4 +164,6 @@ REFERENCES: dict[str, Callable[..., Series]] = {
     "sigmoid": _per_bar(lambda x, a, b: 1 / (1 + math.exp(-(x - a) / b))),
     "shoulder_left": _per_bar(_left),
     "shoulder_right": _per_bar(_right),
+    **WINDOW_REFERENCES,
+    **RECURSIVE_REFERENCES,
 }

@@ -101,11 +101,11 @@ class Family:
                     arrays, signs[group.offset : group.offset + len(arrays["close"])]
                 )
             matrices = group.features.compute(arrays, recycle=True)
-            out[group.positions] = self._score_group(group, matrices, arrays["close"])
+            out[group.positions] = self._score_group(group, matrices, arrays)
         return out
 
     def _score_group(
-        self, group: _Group, matrices: Sequence[FeatureMatrix], close: FloatArray
+        self, group: _Group, matrices: Sequence[FeatureMatrix], bars: dict[str, FloatArray]
     ) -> list[float]:
         labels: dict[str, tuple[LabelSet, IntArray]] = {}
         scores: list[float] = []
@@ -114,7 +114,10 @@ class Family:
             config = strategy.training.labels
             key = repr(config)
             if key not in labels:
-                labels[key] = (compute_labels(config, close), causal_state(config, close))
+                labels[key] = (
+                    compute_labels(config, bars),
+                    causal_state(config, bars["close"]),
+                )
             arrays = _model_arrays(strategy, matrix, *labels[key], part=self.judged_part)
             scores.append(_score(arrays, feature_set.normalization))
         return scores

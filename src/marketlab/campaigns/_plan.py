@@ -14,6 +14,7 @@ from marketlab.campaigns._workspace import Workspace
 from marketlab.core import DataError, MarketLabError, iso
 from marketlab.data import BarFrame
 from marketlab.features import FeatureSet, audit_causality, feature_health, feature_issues
+from marketlab.labels import degenerate_reasons
 from marketlab.models import count_parameters
 
 _AUDITED_BARS = 600  # the causality audit recomputes prefixes of so many
@@ -195,7 +196,8 @@ def check_prepared(
             code="LABELS-Degenerate",
             field="training.labels",
             details={"splits": split_facts(prepared)},
-            suggestion="Lower the threshold, or give a longer series.",
+            suggestion="Lower the threshold, give a longer series, or allow it by name in the label"
+            " block, as in `allow: [rare_class]`.",
         )
     warnings += [_warning("LABELS-Degenerate", reason) for reason in degenerate]
     warnings += unhealthy(experiment, prepared)
@@ -256,6 +258,10 @@ def degenerate_labels(prepared: Prepared) -> list[str]:
         elif counts[0] == 0 or counts[2] == 0:
             missing = " and ".join(n for n, c in (("BUY", counts[0]), ("SELL", counts[2])) if not c)
             reasons.append(f"the {part} part has no {missing} sample")
+        else:
+            labels = prepared.labels.restrict(getattr(prepared.fold, part))
+            found = degenerate_reasons(labels, allow=labels.facts["allowed"])
+            reasons += [f"in the {part} part {reason}" for reason in found]
     return reasons
 
 

@@ -18,7 +18,7 @@ from marketlab.core import (
 from marketlab.data import BarFrame
 from marketlab.evaluation import Fold
 from marketlab.features import FeatureMatrix, FeatureSet, Standardizer
-from marketlab.labels import LabelSet, compute_labels
+from marketlab.labels import CLASS_NAMES, LABELS, LabelSet, compute_labels
 
 # How far the first or last bar may lie inside the asked range: a weekend with a holiday.
 _EDGE_DAYS = 7
@@ -121,6 +121,7 @@ def prepare(
 
     Samples are the bars after warm-up whose features are all finite and whose label is settled.
     """
+    refuse_other_tasks(strategy)
     enter: Callable[[str], None] = progress.enter if progress is not None else (lambda _: None)
     enter("computing_indicators")
     feature_set = FeatureSet(strategy.feature_config())
@@ -128,7 +129,7 @@ def prepare(
     enter("creating_features")
     matrix = feature_set.compute(arrays, progress)
     enter("generating_labels")
-    labels = compute_labels(strategy.training.labels, arrays["close"])
+    labels = compute_labels(strategy.training.labels, bars)
     enter("combining_data")
     labels = labels.restrict(usable(matrix, labels))
     samples = SampleTable(symbol_id=np.zeros(len(labels.bar), dtype=np.int64), bar=labels.bar)
@@ -142,6 +143,23 @@ def prepare(
         samples=samples,
         fold=fold,
     )
+
+
+def refuse_other_tasks(strategy: StrategyConfig) -> None:
+    """Raise `ConfigError` unless the label's classes are those that nets and verdicts answer in."""
+    name = strategy.training.labels.source
+    classes = LABELS.get(name).class_names
+    if classes != CLASS_NAMES:
+        kind = f"has the classes {', '.join(classes)}" if classes else "is a number"
+        known = [key for key, item in LABELS.items() if item.class_names == CLASS_NAMES]
+        raise ConfigError(
+            f"a strategy is trained and judged on BUY, HOLD and SELL; the label {name!r} {kind}.",
+            code="LABELS-OtherTask",
+            field="training.labels.source",
+            value=name,
+            suggestion=f"Use one of {', '.join(known)}; the others can be made and studied with"
+            " `marketlab labels build`.",
+        )
 
 
 def usable(matrix: FeatureMatrix, labels: LabelSet) -> IntArray:

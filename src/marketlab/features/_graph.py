@@ -20,7 +20,8 @@ from marketlab.core import (
     check_same_length,
     content_id,
 )
-from marketlab.features._expression import SOURCES, Expression
+from marketlab.features._coarse import CoarseStage
+from marketlab.features._expression import CONTEXT, Expression, sources_of, walk
 from marketlab.kernels import PRIMITIVES, kernel_sources_hash
 
 BLOCK_BARS = 4096
@@ -42,21 +43,10 @@ class Graph:
     @classmethod
     def of(cls, expressions: Iterable[Expression]) -> "Graph":
         """Return the graph of `expressions`, each shared part once."""
-        order: dict[str, int] = {}
-        nodes: list[Expression] = []
-
-        def visit(node: Expression) -> int:
-            known = order.get(node.key)
-            if known is not None:
-                return known
-            for child in node.inputs:
-                visit(child)
-            order[node.key] = len(nodes)
-            nodes.append(node)
-            return order[node.key]
-
-        outputs = tuple(visit(expression) for expression in expressions)
-        return cls(tuple(nodes), outputs)
+        wanted = list(expressions)
+        nodes = tuple(walk(*wanted))
+        position = {node.key: i for i, node in enumerate(nodes)}
+        return cls(nodes, tuple(position[expression.key] for expression in wanted))
 
     @cached_property
     def input_positions(self) -> tuple[tuple[int, ...], ...]:
@@ -66,9 +56,8 @@ class Graph:
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
-        """The bar columns that are read, in bar order."""
-        read = {node.key for node in self.nodes if node.operation == "source"}
-        return tuple(name for name in SOURCES if name in read)
+        """The bar columns that are read, in bar order, joined series last."""
+        return sources_of(*self.nodes)
 
     @cached_property
     def graph_id(self) -> str:
@@ -80,7 +69,8 @@ class Graph:
         """For each node the number of its block buffer, and how many buffers there are.
 
         A buffer is used again once the last reader of its node is done. Outputs and constants
-        keep theirs. Sources are filled before any kernel runs, so they get fresh ones.
+        keep theirs. Sources and values on coarser bars are filled before any kernel runs, so
+        they get fresh ones.
         """
         last_use = list(range(len(self.nodes)))
         for i, inputs in enumerate(self.input_positions):
@@ -92,7 +82,7 @@ class Graph:
         count = 0
         for i, node in enumerate(self.nodes):
             # Taken before the inputs are freed: a kernel never writes onto what it reads.
-            if free and node.operation not in ("source", "const"):
+            if free and node.operation not in _FILLED:
                 assigned.append(free.pop())
             else:
                 assigned.append(count)
@@ -107,6 +97,7 @@ class Graph:
         return tuple(assigned), count
 
 
+_FILLED = ("source", "const", "coarse")
 Step = tuple[Any, tuple[Any, ...]]
 
 
@@ -128,17 +119,27 @@ class Runner:
         self._buffers = [np.empty(capacity) for _ in range(count)]
         self._of_node = [self._buffers[b] for b in assigned]
         self._states: list[FloatArray] = []
-        self._sources: list[tuple[str, FloatArray]] = []
+        self._sources: dict[str, FloatArray] = {}
+        coarse: dict[Any, list[int]] = {}
         for i, node in enumerate(graph.nodes):
             size = 0
             if node.operation == "const":
                 self._of_node[i].fill(node.params[0][1])
             elif node.operation == "source":
-                self._sources.append((node.key, self._of_node[i]))
+                self._sources[node.key] = self._of_node[i]
+            elif node.operation == "coarse":
+                coarse.setdefault(node.params, []).append(i)
             else:
                 size = PRIMITIVES.get(node.operation).state_size(dict(node.params))
             self._states.append(np.zeros(size))
         self._steps: dict[int, list[Step]] = {}
+        self._stages = [
+            (
+                CoarseStage([graph.nodes[i] for i in members], capacity, _inner_runner),
+                [self._of_node[i] for i in members],
+            )
+            for members in coarse.values()
+        ]
 
     def _bound(self, n_bars: int) -> list[Step]:
         """Return kernels with their arguments for blocks of `n_bars`."""
@@ -147,7 +148,7 @@ class Runner:
             views = [buffer[:n_bars] for buffer in self._of_node]
             steps = []
             for i, node in enumerate(self.graph.nodes):
-                if node.operation in ("source", "const"):
+                if node.operation in _FILLED:
                     continue
                 inputs = [views[child] for child in self.graph.input_positions[i]]
                 definition = PRIMITIVES.get(node.operation)
@@ -158,16 +159,20 @@ class Runner:
     def advance(self, arrays: Mapping[str, FloatArray], start: int, stop: int) -> None:
         """Compute bars ``start … stop - 1``, which follow the ones computed before."""
         n_bars = stop - start
-        for name, buffer in self._sources:
+        for name, buffer in self._sources.items():
             buffer[:n_bars] = arrays[name][start:stop]
-        for kernel, arguments in self._bound(n_bars):
-            kernel(*arguments)
+        self._compute(n_bars)
 
     def advance_bar(self, values: Mapping[str, float]) -> None:
         """Compute the next single bar."""
-        for name, buffer in self._sources:
+        for name, buffer in self._sources.items():
             buffer[0] = values[name]
-        for kernel, arguments in self._bound(1):
+        self._compute(1)
+
+    def _compute(self, n_bars: int) -> None:
+        for stage, outputs in self._stages:
+            stage.advance(self._sources, n_bars, outputs)
+        for kernel, arguments in self._bound(n_bars):
             kernel(*arguments)
 
     def output(self, position: int) -> FloatArray:
@@ -189,7 +194,18 @@ class Runner:
         arrays : columns by name, each (n_bars,), checked.
         out : (n_outputs, shift + n_bars).
         """
-        n_bars = out.shape[1] - shift
+        self.run_into(arrays, list(out), shift=shift, progress=progress)
+
+    def run_into(
+        self,
+        arrays: Mapping[str, FloatArray],
+        rows: Sequence[FloatArray],
+        *,
+        shift: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        """Write output k over all bars to ``rows[k][shift:]``; otherwise as `run`."""
+        n_bars = len(rows[0]) - shift
         buffers = [self.output(i) for i in range(len(self.graph.outputs))]
         for start in range(0, n_bars, self.capacity):
             stop = min(start + self.capacity, n_bars)
@@ -197,16 +213,19 @@ class Runner:
                 progress.raise_if_cancelled()
                 progress.step(start, n_bars)
             self.advance(arrays, start, stop)
-            for i, buffer in enumerate(buffers):
-                out[i, shift + start : shift + stop] = buffer[: stop - start]
+            for row, buffer in zip(rows, buffers, strict=True):
+                row[shift + start : shift + stop] = buffer[: stop - start]
 
     def state(self) -> dict[str, FloatArray]:
         """Return copies of the state arrays by ``<position>.<operation>``."""
-        return {
+        own = {
             f"{i:04d}.{node.operation}": self._states[i].copy()
             for i, node in enumerate(self.graph.nodes)
             if self._states[i].size
         }
+        for k, (stage, _) in enumerate(self._stages):
+            own |= {f"coarse.{k}.{name}": array for name, array in stage.state().items()}
+        return own
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a saved `state`, written into the arrays the kernels already hold.
@@ -225,11 +244,20 @@ class Runner:
                     suggestion="Start the stream anew and feed it the warm-up bars again.",
                 )
         for name in mine:
-            self._states[int(name[:4])][:] = np.asarray(state[name])
+            if not name.startswith("coarse."):
+                self._states[int(name[:4])][:] = np.asarray(state[name])
+        for k, (stage, _) in enumerate(self._stages):
+            stage.restore({name: state[f"coarse.{k}.{name}"] for name in stage.state()})
+
+
+def _inner_runner(expressions: Sequence[Expression], capacity: int) -> Runner:
+    return Runner(Graph.of(expressions), capacity)
 
 
 def check_arrays(arrays: Mapping[str, FloatArray], needed: Sequence[str]) -> dict[str, FloatArray]:
     """Return the needed columns; refuse what a bar may not hold.
+
+    A joined series may be missing (NaN) at some bars, a column of the bar may not.
 
     Raises
     ------
@@ -249,7 +277,7 @@ def check_arrays(arrays: Mapping[str, FloatArray], needed: Sequence[str]) -> dic
         raise DataError("no column is read, so there is nothing to compute.", code="DATA-Empty")
     check_same_length(**used)
     for name, column in used.items():
-        bad = ~np.isfinite(column)
+        bad = np.isinf(column) if name.startswith(CONTEXT) else ~np.isfinite(column)
         if bad.any():
             first = int(np.argmax(bad))
             raise DataError(

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from marketlab.core import ConfigError, PluginRegistry, did_you_mean
 from marketlab.features._expression import Expression
 
-ScaleClass = Literal["price", "ratio", "bounded", "count"]
+ScaleClass = Literal["price", "ratio", "bounded", "count", "flag"]
+SCALES: tuple[ScaleClass, ...] = ("price", "ratio", "bounded", "count", "flag")
 PRICE_COLUMNS = ("open", "high", "low", "close")
 MAX_PERIOD = 10_000
 INF = float("inf")

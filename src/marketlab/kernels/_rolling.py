@@ -5,6 +5,8 @@ suffix of the block before plus a prefix of the present one, and both are folded
 taking a value out again. So nothing drifts, a huge value leaves no trace once it has left the
 window, and a missing value makes exactly those windows missing that hold it
 (van Herk 1992, Gil and Werman 1993 for extremes; Chan, Golub and LeVeque 1983 for the deviation).
+Deviations are folded as differences to a value that every fold of its kind holds, the first one of
+a prefix or the last one of a suffix: so a high price level costs no digits of a small deviation.
 
 State of all: position in the block, 1 once a whole block was seen, the fold of the prefix, then
 the values of the block and the folds of the suffixes of the block before.
@@ -100,7 +102,7 @@ def rolling_std(x: FloatArray, window: int, ddof: int, state: FloatArray, out: F
     """Write the standard deviation of the last `window` values, divisor ``window - ddof``.
 
     NaN before there are as many. A flat window gives exactly 0. State (4 + 3 * window): the
-    prefix and every suffix are kept as mean and sum of squared deviations.
+    prefix and every suffix are kept as mean (less that value) and sum of squared deviations.
     """
     position = int(state[0])
     full = state[1]
@@ -111,29 +113,32 @@ def rolling_std(x: FloatArray, window: int, ddof: int, state: FloatArray, out: F
     suffix_squares = state[4 + 2 * window :]
     for i in range(out.shape[0]):
         value = x[i]
-        if position == 0:
-            mean = value
-            squares = value - value  # 0, or missing
-        else:
-            delta = value - mean
-            mean += delta / (position + 1)
-            squares += delta * (value - mean)
         values[position] = value
-        position += 1
+        if position == 0:
+            mean = squares = value - value  # 0, or missing
+            position = 1
+        else:
+            value -= values[0]
+            delta = value - mean
+            position += 1
+            mean += delta / position
+            squares += delta * (value - mean)
         if position == window:
             out[i] = math.sqrt(squares / (window - ddof))
             fold_mean = 0.0
             fold_squares = 0.0
+            last = values[window - 1]
             for j in range(window - 1, -1, -1):
-                delta = values[j] - fold_mean
+                value = values[j] - last
+                delta = value - fold_mean
                 fold_mean += delta / (window - j)
-                fold_squares += delta * (values[j] - fold_mean)
+                fold_squares += delta * (value - fold_mean)
                 suffix_mean[j] = fold_mean
                 suffix_squares[j] = fold_squares
             position = 0
             full = 1.0
         elif full == 1.0:
-            delta = suffix_mean[position] - mean
+            delta = (suffix_mean[position] - mean) + (values[window - 1] - values[0])
             weight = position * (window - position) / window
             total = suffix_squares[position] + squares + delta * delta * weight
             out[i] = math.sqrt(total / (window - ddof))
