@@ -16,6 +16,7 @@ HEAVY = ("torch", "numpy", "sqlalchemy", "pydantic", "polars", "numba", "fastapi
 SURFACE = {
     "campaign": ["list", "report", "results", "resume", "run", "verify"],
     "data": [
+        "combine",
         "describe",
         "dictionary",
         "export",
@@ -32,8 +33,10 @@ SURFACE = {
     "demo": [],
     "doctor": [],
     "evaluate": [],
+    "features": ["build", "cache", "check", "dictionary", "list", "plot"],
     "import-strategy": [],
     "init": [],
+    "labels": ["build", "describe", "list"],
     "models": [],
     "operations": ["cancel", "list", "resume", "retry", "show"],
     "plan": [],

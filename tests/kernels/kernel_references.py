@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from kernel_recursive_references import RECURSIVE_REFERENCES
@@ -116,6 +117,58 @@ def _mean_deviation(part: Series, ddof: int) -> float:
     return math.sqrt(math.fsum((v - mean) ** 2 for v in part) / (len(part) - ddof))
 
 
+def _true_range(high: Series, low: Series, close: Series) -> Series:
+    before = [NAN, *close[:-1]]
+    return [
+        NAN if _any_nan(h, lo, c) else max(h - lo, abs(h - c), abs(lo - c))
+        for h, lo, c in zip(high, low, before, strict=True)
+    ]
+
+
+def _average_true_range(high: Series, low: Series, close: Series, n: int) -> Series:
+    bars = list(zip(high, low, close, strict=True))
+    whole = [bar for bar in bars if not _any_nan(*bar)]
+    ranges = _true_range(*map(list, zip(*whole, strict=True)))
+    held = iter([NAN, *_smoothed(ranges[1:], 1 / n, n)])
+    return [NAN if _any_nan(*bar) else next(held) for bar in bars]
+
+
+def _movement(high: Series, low: Series, side: int) -> Series:
+    out = [NAN]
+    for t in range(1, len(high)):
+        moves = (high[t] - high[t - 1], low[t - 1] - low[t])[::side]
+        mine = moves[0] if moves[0] > max(moves[1], 0.0) else 0.0
+        out.append(NAN if _any_nan(*moves) else mine)
+    return out
+
+
+def _where_moved(value: Series, x: Series, side: float) -> Series:
+    change = [NAN, *[b - a for a, b in pairwise(x)]]
+    return [
+        NAN if _any_nan(v, c) else v * (side * c > 0) for v, c in zip(value, change, strict=True)
+    ]
+
+
+def _relative_strength(x: Series, n: int) -> Series:
+    present = [v for v in x if not math.isnan(v)]
+    changes = [b - a for a, b in pairwise(present)]
+    up = _smoothed([max(c, 0.0) for c in changes], 1 / n, n)
+    down = _smoothed([max(-c, 0.0) for c in changes], 1 / n, n)
+    values = [NAN]
+    for u, d in zip(up, down, strict=True):
+        values.append(50.0 if u + d == 0 else 100 - 100 / (1 + u / d) if d else 100 * u / (u + d))
+    held = iter(values)
+    return [NAN if math.isnan(v) else next(held) for v in x]
+
+
+def _ema_gap(x: Series, fast: int, slow: int) -> Series:
+    present = [v for v in x if not math.isnan(v)]
+    quick = [NAN] * (slow - fast) + _smoothed(present[slow - fast :], 2 / (fast + 1), fast)
+    steady = _smoothed(present, 2 / (slow + 1), slow)
+    held = iter([q - s for q, s in zip(quick, steady, strict=True)])
+    return [NAN if math.isnan(v) else next(held) for v in x]
+
+
 REFERENCES: dict[str, Callable[..., Series]] = {
     "add": _per_bar(lambda a, b: a + b),
     "sub": _per_bar(lambda a, b: a - b),
@@ -164,6 +217,14 @@ REFERENCES: dict[str, Callable[..., Series]] = {
     "sigmoid": _per_bar(lambda x, a, b: 1 / (1 + math.exp(-(x - a) / b))),
     "shoulder_left": _per_bar(_left),
     "shoulder_right": _per_bar(_right),
+    "true_range": _true_range,
+    "average_true_range": _average_true_range,
+    "plus_movement": lambda high, low: _movement(high, low, 1),
+    "minus_movement": lambda high, low: _movement(high, low, -1),
+    "where_risen": lambda value, x: _where_moved(value, x, 1.0),
+    "where_fallen": lambda value, x: _where_moved(value, x, -1.0),
+    "relative_strength": _relative_strength,
+    "ema_gap": _ema_gap,
     **WINDOW_REFERENCES,
     **RECURSIVE_REFERENCES,
 }

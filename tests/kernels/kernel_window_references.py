@@ -79,7 +79,7 @@ def residual(part):
 
 
 def pattern_entropy(part, order):
-    patterns = {p: 0 for p in permutations(range(order))}
+    patterns = dict.fromkeys(permutations(range(order)), 0)
     for k in range(len(part) - order + 1):
         patterns[tuple(np.argsort(part[k : k + order], kind="stable").tolist())] += 1
     return stats.entropy(list(patterns.values())) / math.log(math.factorial(order))
@@ -189,6 +189,7 @@ WINDOW_REFERENCES = {
     "rolling_fit": windowed(lambda part: fit(part, -1)),
     "rolling_rsquare": windowed(rsquare),
     "rolling_residual": windowed(residual),
+    "rolling_mean_deviation": windowed(lambda part: np.abs(centred(part)).mean()),
     "rolling_skew": windowed(unbiased(stats.skew)),
     "rolling_kurtosis": windowed(unbiased(stats.kurtosis)),
     "permutation_entropy": windowed(pattern_entropy),

@@ -11,6 +11,15 @@ from marketlab.registry import ModelRegistry, assemble_model, load_promoted
 from marketlab.runtime import MemoryJournal, prove_replay
 
 
+def test_a_users_own_features_are_the_same_in_research_and_running(tmp_path):
+    model = promoted(tmp_path, own=True)
+    assert {"1h_stretch_raw", "1h_daily_raw", "1h_hour_raw"} <= set(model.feature_set.names)
+    proof = prove_replay(model, bars(), start=START, config=CONFIG)
+    assert proof.passed
+    assert proof.equal["features"]
+    assert proof.n_forecasts == proof.n_bars
+
+
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize(
     "limits", [RiskLimits(), RiskLimits(max_daily_loss_fraction=0.002, max_trades_per_day=3)]

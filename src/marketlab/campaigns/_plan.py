@@ -13,7 +13,13 @@ from marketlab.campaigns._strategy import StrategyConfig
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import DataError, MarketLabError, iso
 from marketlab.data import BarFrame
-from marketlab.features import FeatureSet, audit_causality, feature_health, feature_issues
+from marketlab.features import (
+    FeatureSet,
+    audit_causality,
+    bar_arrays,
+    feature_health,
+    feature_issues,
+)
 from marketlab.labels import degenerate_reasons
 from marketlab.models import count_parameters
 
@@ -208,7 +214,7 @@ def refuse_leaks(strategy: StrategyConfig, bars: BarFrame) -> None:
     """Raise `DataError` if a feature of the first bars changes when later bars do."""
     feature_set = FeatureSet(strategy.feature_config())
     n_bars = max(_AUDITED_BARS, feature_set.warm_up_bars + 50)
-    arrays = {name: values[:n_bars] for name, values in bars.arrays().items()}
+    arrays = {name: values[:n_bars] for name, values in bar_arrays(bars).items()}
     found = audit_causality(feature_set, arrays)
     if found:
         raise DataError(

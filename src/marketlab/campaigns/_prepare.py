@@ -17,7 +17,7 @@ from marketlab.core import (
 )
 from marketlab.data import BarFrame
 from marketlab.evaluation import Fold
-from marketlab.features import FeatureMatrix, FeatureSet, Standardizer
+from marketlab.features import FeatureMatrix, FeatureSet, Standardizer, bar_arrays
 from marketlab.labels import CLASS_NAMES, LABELS, LabelSet, compute_labels
 
 # How far the first or last bar may lie inside the asked range: a weekend with a holiday.
@@ -125,7 +125,7 @@ def prepare(
     enter: Callable[[str], None] = progress.enter if progress is not None else (lambda _: None)
     enter("computing_indicators")
     feature_set = FeatureSet(strategy.feature_config())
-    arrays = bars.arrays()
+    arrays = bar_arrays(bars)
     enter("creating_features")
     matrix = feature_set.compute(arrays, progress)
     enter("generating_labels")

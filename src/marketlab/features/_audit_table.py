@@ -136,11 +136,13 @@ class AuditTable:
         matrix: FeatureMatrix,
         *,
         scale_classes: Sequence[str] | Mapping[str, str] | None = None,
+        warm_up_bars: int | None = None,
         time_ns: IntArray | None = None,
     ) -> "AuditTable":
         """Return the table of a feature matrix, with ranges and classes as its columns declare.
 
-        `scale_classes` replaces what the matrix says. Errors as for `of`.
+        `scale_classes` and `warm_up_bars` replace what the matrix says (columns on coarser bars
+        can need longer than it knows). Errors as for `of`.
         """
         about = matrix.columns
         if scale_classes is None and about:
@@ -150,7 +152,7 @@ class AuditTable:
             [matrix.column(i) for i in range(matrix.n_features)],
             scale_classes=scale_classes,
             ranges={column.feature_id: (column.low, column.high) for column in about},
-            warm_up_bars=matrix.warm_up_bars,
+            warm_up_bars=matrix.warm_up_bars if warm_up_bars is None else warm_up_bars,
             time_ns=time_ns,
         )
 

@@ -69,6 +69,12 @@ class CoarseStage:
         for k, out in enumerate(outputs):
             spread(self._runner.output(k), complete, self._held[k], out[:n_bars])
 
+    def reset(self) -> None:
+        """Forget all bars."""
+        self._bar.fill(0.0)
+        self._held.fill(np.nan)
+        self._runner.reset()
+
     def state(self) -> dict[str, FloatArray]:
         """Return everything needed to go on, by name."""
         inner = {f"inner.{name}": array for name, array in self._runner.state().items()}

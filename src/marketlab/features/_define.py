@@ -35,6 +35,7 @@ def define(
     parameters: Sequence[IndicatorParameter] = (),
     let: Mapping[str, str] | None = None,
     needs_volume: bool = False,
+    ordered: tuple[tuple[str, str], ...] = (),
     aliases: tuple[str, ...] = (),
 ) -> None:
     """Register an indicator.
@@ -47,6 +48,7 @@ def define(
     ranges : declared range and scale class, one or one per output.
     reference : the formula in words, its source, degenerate bars.
     let : parts that several formulas share, each may use those before it.
+    ordered : pairs of parameters of which the first must be below the second.
     """
     outputs = {SINGLE: formulas} if isinstance(formulas, str) else dict(formulas)
     limits = {SINGLE: ranges} if isinstance(ranges, OutputRange) else dict(ranges)
@@ -75,6 +77,7 @@ def define(
             build,
             reference,
             needs_volume=needs_volume,
+            ordered=ordered,
         ),
         aliases=aliases,
     )

@@ -15,6 +15,7 @@ PSI_STRONG = 0.25
 SHIFT_STRONG = 1.0
 _BINS = 10
 _FEW_VALUES = 10
+_PSI_ROWS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class DriftRow:
     Attributes
     ----------
     psi : population stability index over the reference's deciles (its values themselves if there
-        are at most 10); below 0.1 little, above 0.25 much. None if a part is too short.
+        are at most 10); below 0.1 little, above 0.25 much. None if a part is too short; parts
+        above 200,000 values are thinned evenly for it.
     mean_shift : difference of means in deviations of the reference; None if that is 0.
     spread_ratio : deviation of the part over that of the reference; None if that is 0.
     rows : values in the part.
@@ -68,15 +70,16 @@ def drift_table(
     for i, name in enumerate(table.names):
         column = table.columns[i]
         base = _present(column, chosen[reference])
-        edges = _edges(base) if len(base) >= MIN_ROWS else None
-        shares = None if edges is None else _shares(base, edges)
+        thinned = _thinned(base)
+        edges = _edges(thinned) if len(base) >= MIN_ROWS else None
+        shares = None if edges is None else _shares(thinned, edges)
         for part in later:
             values = _present(column, chosen[part])
             enough = len(values) >= MIN_ROWS and len(base) >= MIN_ROWS
             width = float(base.std()) if enough and base.min() < base.max() else 0.0
             psi = None
             if edges is not None and shares is not None and enough:
-                psi = _psi(shares, _shares(values, edges))
+                psi = _psi(shares, _shares(_thinned(values), edges))
             rows.append(
                 DriftRow(
                     name, part, psi,
@@ -119,6 +122,10 @@ def _present(column: FloatArray, bars: IntArray | slice) -> FloatArray:
     return values if finite.all() else values[finite]
 
 
+def _thinned(values: FloatArray) -> FloatArray:
+    return values[:: max(1, math.ceil(len(values) / _PSI_ROWS))]
+
+
 def _edges(base: FloatArray) -> FloatArray:
     """Return the inner borders of the bins: between few values, else deciles."""
     few = np.unique(base[:: max(1, len(base) // 1000)])
@@ -127,15 +134,15 @@ def _edges(base: FloatArray) -> FloatArray:
     if len(few) <= _FEW_VALUES:
         # A border just above each value, so that each is a bin and what lies beyond is another.
         return np.concatenate([[np.nextafter(few[0], -np.inf)], few])
-    inner: FloatArray = np.unique(np.quantile(base, np.arange(1, _BINS) / _BINS))
-    return inner
+    deciles = np.quantile(base, np.arange(1, _BINS) / _BINS)
+    return np.unique(np.asarray(deciles, dtype=np.float64))
 
 
 def _shares(values: FloatArray, edges: FloatArray) -> FloatArray:
     """Return the share of each bin, half an observation added to each so that none is 0."""
     counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
-    shares: FloatArray = (counts + 0.5) / (len(values) + 0.5 * len(counts))
-    return shares
+    shares = (counts + 0.5) / (len(values) + 0.5 * len(counts))
+    return np.asarray(shares, dtype=np.float64)
 
 
 def _psi(expected: FloatArray, got: FloatArray) -> float:

@@ -5,7 +5,7 @@ name: mine
 extends: a20
 about: What the set is for.
 context: {vix: close of the VIX, daily}
-let: {leg: close - lag(close, 5)}
+let: {leg: "close - lag(close, 5)"}
 columns:
   leg_per_atr: {ratio: leg / atr_wilder(14)}
   rsi_daily: {bounded: rsi(14), range: [0, 100]}
@@ -86,8 +86,10 @@ def shipped_feature_sets() -> list[str]:
     )
 
 
-def load_feature_file(name: str | Path) -> FeatureFile:
+def load_feature_file(name: str | Path, *, within: tuple[Path, ...] = ()) -> FeatureFile:
     """Return a feature set that comes with the package, by name, or one of your own, by path.
+
+    `within` are the files that extend this one; a path of theirs begins at their folder.
 
     Raises
     ------
@@ -95,7 +97,11 @@ def load_feature_file(name: str | Path) -> FeatureFile:
     that is not known, defined twice or in terms of itself; with the field's path.
     """
     if isinstance(name, Path) or name.endswith((".yaml", ".yml")):
-        path = Path(name)
+        path = (within[-1].parent if within else Path()) / name
+        if path.resolve() in within:
+            chain = " -> ".join(str(p.name) for p in (*within, path))
+            rule = f"a set cannot extend itself: {chain}"
+            raise _error(str(within[-1]), "extends", rule, "Cut the circle.")
         if not path.is_file():
             raise ConfigError(
                 f"there is no feature file {path}.",
@@ -105,7 +111,12 @@ def load_feature_file(name: str | Path) -> FeatureFile:
                 suggestion="Give the path of a YAML file, or the name of a shipped set: "
                 f"{', '.join(shipped_feature_sets())}.",
             )
-        return parse_feature_file(path.read_text(encoding="utf-8"), origin=str(path))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            rule = f"the file cannot be read: {error}"
+            raise _error(str(path), "tier", rule, "Give a text file in UTF-8.") from None
+        return parse_feature_file(text, origin=str(path), within=(*within, path.resolve()))
     return _shipped(name)
 
 
@@ -127,8 +138,8 @@ def _shipped(name: str) -> FeatureFile:
     return found
 
 
-def parse_feature_file(text: str, *, origin: str) -> FeatureFile:
-    """Return the feature set of a file's text; `origin` names it in errors."""
+def parse_feature_file(text: str, *, origin: str, within: tuple[Path, ...] = ()) -> FeatureFile:
+    """Return the feature set of a file's text; `origin` names it in errors, `within` as above."""
     content = load_yaml(text, source=origin)
     for key in content:
         if key not in _KEYS:
@@ -137,7 +148,7 @@ def parse_feature_file(text: str, *, origin: str) -> FeatureFile:
     if not isinstance(name, str) or not name.isidentifier():
         raise _error(origin, "name", "the set needs a name of letters, digits and _", "Add it.")
     extends = content.get("extends")
-    base = load_feature_file(str(extends)) if extends is not None else None
+    base = load_feature_file(str(extends), within=within) if extends is not None else None
     context = {**(base.context if base else {}), **_texts(content, "context", origin)}
     columns = _mapping(content, "columns", origin)
     if not columns and base is None:

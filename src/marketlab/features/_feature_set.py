@@ -10,7 +10,7 @@ from marketlab.core import FloatArray, IntArray, Progress, content_id
 from marketlab.features._columns import FeatureColumn, base_expressions, feature_columns
 from marketlab.features._config import FeatureSetConfig
 from marketlab.features._expression import Expression
-from marketlab.features._graph import Graph, check_arrays
+from marketlab.features._graph import BLOCK_BARS, Graph, Runner, check_arrays
 from marketlab.features._matrix import FeatureMatrix
 from marketlab.features._parallel import run_graph
 from marketlab.features._stream import FeatureStream
@@ -122,6 +122,7 @@ class FeatureFamily:
             shift = [self.pad - c.lag for c in each.feature_columns]
             self._maps.append((np.array(row, dtype=np.int64), np.array(shift, dtype=np.int64)))
         self._store: FloatArray | None = None
+        self._runner: Runner | None = None
 
     def compute(
         self,
@@ -153,7 +154,10 @@ class FeatureFamily:
             store[:, : self.pad] = np.nan
         if recycle:
             self._store = store
-        run_graph(self.graph, used, store, shift=self.pad, progress=progress, threads=threads)
+        if recycle and threads == 1:
+            self._used_runner(n_bars).run(used, store, shift=self.pad, progress=progress)
+        else:
+            run_graph(self.graph, used, store, shift=self.pad, progress=progress, threads=threads)
         return [
             FeatureMatrix.over_store(
                 store,
@@ -165,6 +169,13 @@ class FeatureFamily:
             )
             for each, (row, shift) in zip(self.sets, self._maps, strict=True)
         ]
+
+    def _used_runner(self, n_bars: int) -> Runner:
+        capacity = max(1, min(BLOCK_BARS, n_bars))
+        if self._runner is None or self._runner.capacity < capacity:
+            self._runner = Runner(self.graph, capacity)
+        self._runner.reset()
+        return self._runner
 
 
 def compute_many(

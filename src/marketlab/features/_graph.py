@@ -179,6 +179,13 @@ class Runner:
         """Return the block buffer of output `position` (valid until the next advance)."""
         return self._of_node[self.graph.outputs[position]]
 
+    def reset(self) -> None:
+        """Forget all bars: the next one is the first of another series."""
+        for state in self._states:
+            state.fill(0.0)
+        for stage, _ in self._stages:
+            stage.reset()
+
     def run(
         self,
         arrays: Mapping[str, FloatArray],

@@ -95,6 +95,7 @@ class IndicatorDefinition:
     build : returns the expression of each output for given, checked parameters.
     needs_volume : whether it is meaningless on a series without volume.
     reference : the formula, its source, its treatment of degenerate bars, where we differ.
+    ordered : pairs of parameters of which the first must be below the second.
     """
 
     name: str
@@ -104,6 +105,7 @@ class IndicatorDefinition:
     build: Callable[[Parameters], dict[str, Expression]]
     reference: str
     needs_volume: bool = False
+    ordered: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_single(self) -> bool:
@@ -141,7 +143,20 @@ class IndicatorDefinition:
                 )
             else:
                 out[parameter.name] = parameter.default
+        self._check_order(out)
         return out
+
+    def _check_order(self, params: Parameters) -> None:
+        for low, high in self.ordered:
+            if params[low] >= params[high]:
+                raise ConfigError(
+                    f"{low} of {self.name} must be below {high}; received {params[low]} and "
+                    f"{params[high]}.",
+                    code="CONFIG-IndicatorCreationFailed",
+                    field=low,
+                    value=params[low],
+                    suggestion=f"Write a {low} below {params[high]}.",
+                )
 
     def warm_up(self, params: Parameters) -> int:
         """Return how many first bars have no value, over all outputs."""

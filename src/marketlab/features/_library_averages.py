@@ -51,6 +51,7 @@ define(
     "changes, between those of `fast` and `slow` bars; a series that stands still counts as "
     "efficient. Starts from the close before its first value, at bar `period`, as in TA-Lib.",
     parameters=(PERIOD, *numbers(fast=2, slow=30)),
+    ordered=(("fast", "slow"),),
 )
 define(
     "vwma",

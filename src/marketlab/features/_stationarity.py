@@ -8,6 +8,7 @@ import numpy as np
 
 from marketlab.core import BoolArray, FloatArray, IntArray
 from marketlab.features._audit_table import AuditFinding, AuditTable
+from marketlab.features._products import add_products
 
 MAX_ROWS = 20_000
 """Longer columns are thinned evenly to at most so many values, which keeps their span."""
@@ -112,22 +113,30 @@ def dickey_fuller(y: FloatArray, lags: int) -> float | None:
     y = (y - y.mean()) / y.std()
     change = np.diff(y)
     rows = len(change) - lags
-    design = np.ones((rows, lags + 2))
-    design[:, 0] = y[lags:-1]
+    if rows <= lags + 2:
+        return None
+    # Rows: the level before, the lagged changes, 1, and last the change to be explained.
+    data = np.ones((lags + 3, rows))
+    data[0] = y[lags:-1]
     for lag in range(1, lags + 1):
-        design[:, lag] = change[lags - lag : len(change) - lag]
-    target = change[lags:]
-    q, r = np.linalg.qr(design)
-    diagonal = np.abs(np.diag(r))
-    if rows <= lags + 2 or diagonal.min() <= 1e-10 * diagonal.max():
+        data[lag] = change[lags - lag : len(change) - lag]
+    data[-1] = change[lags:]
+    length = np.sqrt(np.einsum("ij,ij->i", data, data))
+    if (length == 0.0).any():
         return None
-    projected = q.T @ target
-    residual = target - q @ projected
-    error = float(residual @ residual) / (rows - lags - 2)
-    if error <= 1e-18 * max(1.0, float(target @ target)):
+    data /= length[:, None]
+    gram = np.zeros((lags + 3, lags + 3))
+    add_products(data, data, gram)
+    values, vectors = np.linalg.eigh(gram[:-1, :-1])
+    if values[0] <= 1e-11 * values[-1]:
         return None
-    first = np.linalg.inv(r)[0]
-    return float(first @ projected) / math.sqrt(error * float(first @ first))
+    inverse = (vectors / values) @ vectors.T
+    beta = inverse @ gram[:-1, -1]
+    unexplained = 1.0 - float(beta @ gram[:-1, -1])
+    if unexplained <= 1e-10:
+        return None
+    error = unexplained / (rows - lags - 2)
+    return float(beta[0]) / math.sqrt(error * float(inverse[0, 0]))
 
 
 def half_life(y: FloatArray, step: int = 1) -> float | None:
@@ -154,7 +163,7 @@ def stationarity_findings(hints: tuple[StationarityHint, ...]) -> list[AuditFind
         found.append(
             AuditFinding(
                 "hint", "stationarity", (hint.column,),
-                f"{hint.column} wanders: Dickey-Fuller t {hint.statistic:.2f}, not below "
+                f"{hint.column} may wander: Dickey-Fuller t {hint.statistic:.2f}, not below "
                 f"{hint.critical['5%']:.2f} (5 %, MacKinnon), {life}.",
                 "Use its ratio to the price, its change, or scaling per window.",
             )

@@ -18,13 +18,16 @@ from marketlab.features._expression import (
 )
 from marketlab.features._expression import const as constant
 from marketlab.features._indicator import INDICATORS, IndicatorDefinition
-from marketlab.kernels import PRIMITIVES
+from marketlab.kernels import CALENDAR_FIELDS, CALENDAR_ZONES, PRIMITIVES
 
 T = TypeVar("T")
 Value = Expression | Number
 Names = Mapping[str, Value]
 
 _SHORT = {"abs": "absolute", "max": "maximum", "min": "minimum"}
+_WORDS = {"calendar": {**CALENDAR_FIELDS, **CALENDAR_ZONES}}
+"""Primitives whose numbers stand for words, which may be written in quotes."""
+
 _FORWARD = ("shift", "lead", "ref", "forward", "future", "next", "bfill", "backfill", "centered")
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,
@@ -52,7 +55,7 @@ def parse_expression(text: str, names: Names | None = None, *, field: str = "") 
     Known names are the columns of a bar, ``NAME(…)`` for every primitive (inputs first, then its
     numbers) and every indicator (its numbers; a formula before them takes the place of the price
     it reads; ``.output`` chooses one of several), ``lag(x, n)``, ``change(x, n)``, and
-    ``on("1w", x)`` for x on coarser bars. A comparison is 1 or 0 and missing where a side is.
+    ``on("1w", x)`` for x on coarser bars, ``calendar(time, "hour", "new_york")``. A comparison is 1 or 0 and missing where a side is.
 
     Parameters
     ----------
@@ -170,12 +173,12 @@ class _Reader:
         name = _SHORT.get(node.func.id, node.func.id)
         if name == "on":
             return self._on(node)
-        arguments = [self.value(argument) for argument in node.args]
+        arguments = [self._argument(name, argument) for argument in node.args]
         options: dict[str, Value] = {}
         for keyword in node.keywords:
             if keyword.arg is None:
                 raise self._error(node, _GRAMMAR)
-            options[keyword.arg] = self.value(keyword.value)
+            options[keyword.arg] = self._argument(name, keyword.value)
         if name in ("lag", "change"):
             return self._past(node, name, arguments, options)
         if name in PRIMITIVES.names() and output is None:
@@ -187,6 +190,14 @@ class _Reader:
         if name in INDICATORS.names():
             return self._indicator(name, arguments, options, output, node)
         raise self._unknown(node, name, (*PRIMITIVES.names(), *INDICATORS.names(), *_SHORT))
+
+    def _argument(self, name: str, node: ast.expr) -> Value:
+        if name in _WORDS and isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words = _WORDS[name]
+            if node.value not in words:
+                raise self._unknown(node, node.value, tuple(words))
+            return words[node.value]
+        return self.value(node)
 
     def _primitive(
         self, node: ast.Call, name: str, arguments: list[Value], options: Names, wanted: int

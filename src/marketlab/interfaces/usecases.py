@@ -16,9 +16,28 @@ from marketlab.interfaces._checkpoints import (
     delete_checkpoint,
     list_checkpoints,
 )
+from marketlab.interfaces._combine import combine_data
 from marketlab.interfaces._doctor import diagnose
+from marketlab.interfaces._feature_check import check_features
+from marketlab.interfaces._feature_lists import list_features, write_dictionary
+from marketlab.interfaces._feature_plot import plot_feature
+from marketlab.interfaces._features import (
+    build_features,
+    find_bars,
+    find_context,
+    load_tier,
+    parse_day,
+    plan_features,
+    show_cache,
+)
 from marketlab.interfaces._fetch import fetch, monitor_fetches, plan_fetch
 from marketlab.interfaces._findings import campaign_findings, results_csv, results_table
+from marketlab.interfaces._labels import (
+    build_labels,
+    describe_label,
+    label_config,
+    list_labels,
+)
 from marketlab.interfaces._metrics import operation_metrics
 from marketlab.interfaces._models import (
     evaluate_test,
@@ -46,6 +65,7 @@ from marketlab.interfaces._session import (
     open_session,
     steering_session,
 )
+from marketlab.interfaces._tables import catalog_findings, table_findings
 from marketlab.interfaces._transforms import (
     dictionary_data,
     export_data,
@@ -58,40 +78,54 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Session",
+    "build_features",
+    "build_labels",
     "campaign_findings",
     "campaign_report",
     "campaign_results",
     "cancel_operation",
+    "check_features",
     "checkpoint_facts",
     "checkpoint_stats",
     "cleanup_checkpoints",
+    "combine_data",
     "default_workers",
     "delete_checkpoint",
     "describe_data",
+    "describe_label",
     "diagnose",
     "dictionary_data",
     "evaluate_test",
     "export_data",
     "fetch",
     "fetch_bundled",
+    "find_bars",
+    "find_context",
     "follow",
     "import_data",
     "import_strategy",
     "init_workspace",
+    "label_config",
     "list_campaigns",
     "list_checkpoints",
     "list_data",
+    "list_features",
+    "list_labels",
     "list_models",
     "list_operations",
     "list_strategies",
+    "load_tier",
     "make_synthetic",
     "monitor_fetches",
     "open_session",
     "operation_children",
     "operation_metrics",
     "operation_results",
+    "parse_day",
     "plan",
+    "plan_features",
     "plan_fetch",
+    "plot_feature",
     "promote",
     "quality_data",
     "recover",
@@ -106,6 +140,7 @@ __all__ = [
     "retry_operation",
     "rollback",
     "run_campaign",
+    "show_cache",
     "show_operation",
     "start_training",
     "steering_session",
@@ -116,6 +151,7 @@ __all__ = [
     "verify",
     "verify_data",
     "warm_up",
+    "write_dictionary",
 ]
 
 OnTick = Callable[["CampaignState"], None]
@@ -259,7 +295,7 @@ def describe_data(workspace: "Workspace", reference: str) -> dict[str, Any]:
 def verify_data(workspace: "Workspace") -> dict[str, Any]:
     """Read every stored file again and return what is not as it was stored."""
     catalog = workspace.require().catalog
-    findings = [f.to_mapping() for f in catalog.verify()]
+    findings = [*catalog_findings(workspace), *table_findings(workspace)]
     return {"ok": not findings, "datasets": len(catalog.list()), "findings": findings}
 
 

@@ -3,6 +3,7 @@
 from marketlab.kernels import (  # noqa: F401 - they fill PRIMITIVES
     _table_basic,
     _table_complexity,
+    _table_fused,
     _table_recursions,
     _table_windows,
 )

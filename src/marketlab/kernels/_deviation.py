@@ -7,9 +7,7 @@ from marketlab.kernels._jit import jit, register_warmup
 
 
 @jit
-def rolling_mean_deviation(
-    x: FloatArray, window: int, state: FloatArray, out: FloatArray
-) -> None:
+def rolling_mean_deviation(x: FloatArray, window: int, state: FloatArray, out: FloatArray) -> None:
     """Write the mean of ``|x - mean|`` over the last `window` values; NaN before there are as many.
 
     Both means are taken anew at each bar, so nothing drifts; the cost is `window` per bar.

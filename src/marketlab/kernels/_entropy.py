@@ -73,12 +73,12 @@ def permutation_entropy(
 @jit
 def _deviation(part: FloatArray) -> float:
     mean = 0.0
-    for value in part:
-        mean += value - part[0]
+    for k in range(part.shape[0]):
+        mean += part[k] - part[0]
     mean = part[0] + mean / part.shape[0]
     total = 0.0
-    for value in part:
-        total += (value - mean) * (value - mean)
+    for k in range(part.shape[0]):
+        total += (part[k] - mean) * (part[k] - mean)
     return math.sqrt(total / part.shape[0])
 
 
@@ -88,8 +88,9 @@ def _count_matches(
 ) -> None:
     """Count for each template of `length` (and length + 1) the other ones within `radius`."""
     n_long = part.shape[0] - length
-    short[:] = 0
-    long[:] = 0
+    for i in range(part.shape[0]):
+        short[i] = 0
+        long[i] = 0
     for i in range(n_short):
         for j in range(i + 1, n_short):
             k = 0
@@ -118,7 +119,10 @@ def _approximate(part: FloatArray, length: int, short: IntArray, long: IntArray)
 @jit
 def _sample(part: FloatArray, length: int, short: IntArray, long: IntArray) -> float:
     n = part.shape[0] - length
-    pairs_short, pairs_long = float(short.sum()) / 2.0, float(long.sum()) / 2.0
+    pairs_short, pairs_long = 0.0, 0.0  # each pair twice
+    for i in range(n):
+        pairs_short += short[i]
+        pairs_long += long[i]
     if pairs_long == 0.0:
         return math.log(n * (n - 1) / 2.0)
     return math.log(pairs_short / pairs_long)

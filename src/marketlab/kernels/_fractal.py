@@ -23,7 +23,10 @@ def _slope(horizontal: FloatArray, vertical: FloatArray, n: int) -> float:
     if n < 2:
         return np.nan
     x, y = horizontal[:n], vertical[:n]
-    mean_x, mean_y = x.sum() / n, y.sum() / n
+    mean_x, mean_y = 0.0, 0.0
+    for i in range(n):
+        mean_x += x[i] / n
+        mean_y += y[i] / n
     squares, products = 0.0, 0.0
     for i in range(n):
         squares += (x[i] - mean_x) * (x[i] - mean_x)
@@ -36,11 +39,12 @@ def _rescaled_range(part: FloatArray) -> float:
     """Return the range of the summed deviations over the standard deviation; 0 if flat."""
     n = part.shape[0]
     mean = 0.0
-    for value in part:
-        mean += value - part[0]
+    for k in range(n):
+        mean += part[k] - part[0]
     mean = part[0] + mean / n
     squares, total, low, high = 0.0, 0.0, 0.0, 0.0
-    for value in part:
+    for k in range(n):
+        value = part[k]
         squares += (value - mean) * (value - mean)
         total += value - mean
         low, high = min(low, total), max(high, total)
@@ -71,8 +75,10 @@ def _detrended(profile: FloatArray) -> float:
     """Return the sum of squared residuals from the least squares line."""
     n = profile.shape[0]
     centre = (n - 1) / 2.0
-    mean = profile.sum() / n
-    products = 0.0
+    mean, products = 0.0, 0.0
+    for k in range(n):
+        mean += profile[k]
+    mean /= n
     for k in range(n):
         products += (k - centre) * (profile[k] - mean)
     slope = products / (n * (n * n - 1.0) / 12.0)
@@ -87,8 +93,8 @@ def _detrended(profile: FloatArray) -> float:
 def _dfa(part: FloatArray, profile: FloatArray, sizes: FloatArray, logs: FloatArray) -> float:
     n = part.shape[0]
     mean = 0.0
-    for value in part:
-        mean += value - part[0]
+    for k in range(n):
+        mean += part[k] - part[0]
     mean = part[0] + mean / n
     total = 0.0
     flat = True

@@ -14,12 +14,18 @@ RANK_KINDS: dict[str, int] = {"below": 0, "average": 1, "at_most": 2}
 """Kind of `rolling_rank` -> its number; what each means is in its docstring."""
 
 _BELOW, _AVERAGE = 0, 1
+_SCANNED = 64
+"""Up to so many ordered values are compared with all, which takes no mispredicted branch."""
 
 
 @jit
 def _count_below(ordered: FloatArray, count: int, value: float) -> int:
     """Return how many of the first `count` ordered values are below `value`."""
     low = 0
+    if count <= _SCANNED:
+        for k in range(count):
+            low += 1 if ordered[k] < value else 0
+        return low
     while count > 1:
         half = count >> 1
         if ordered[low + half - 1] < value:
@@ -41,6 +47,16 @@ def _count_at_most(ordered: FloatArray, count: int, value: float) -> int:
 
 
 @jit
+def _move_up(part: FloatArray) -> None:
+    """Move all values one place on; the last one is lost."""
+    carried = part[0]
+    for k in range(1, part.shape[0]):
+        moved = part[k]
+        part[k] = carried
+        carried = moved
+
+
+@jit
 def _replace(ordered: FloatArray, count: int, old: float, new: float) -> tuple[int, int]:
     """Take `old` out and put `new` in (NaN: nothing); return its place and the new count."""
     present = new == new
@@ -49,19 +65,30 @@ def _replace(ordered: FloatArray, count: int, old: float, new: float) -> tuple[i
         gap = _count_below(ordered, count, old)
         if place > gap:
             place -= 1
-            for k in range(gap, place):
-                ordered[k] = ordered[k + 1]
+            part = ordered[gap : place + 1]
+            for k in range(part.shape[0] - 1):
+                part[k] = part[k + 1]
         else:
-            for k in range(gap, place, -1):
-                ordered[k] = ordered[k - 1]
+            _move_up(ordered[place : gap + 1])
         count -= 1
-    else:
-        for k in range(count, place, -1):
-            ordered[k] = ordered[k - 1]
+    elif present:
+        _move_up(ordered[place : count + 1])
     if present:
         ordered[place] = new
         count += 1
     return place, count
+
+
+@jit
+def _counts(ring: FloatArray, value: float, seen: int) -> tuple[int, int, int]:
+    """Return how many values of a ring are below `value`, not above it, and present."""
+    below, at_most, present = 0, 0, 0
+    for k in range(ring.shape[0]):
+        other = ring[k]
+        below += 1 if other < value else 0
+        at_most += 1 if other <= value else 0
+        present += 1 if other == other else 0
+    return below, at_most, present if seen >= ring.shape[0] else 0
 
 
 @jit
@@ -72,7 +99,7 @@ def rolling_rank(x: FloatArray, window: int, kind: int, state: FloatArray, out: 
     1 "average": mean rank of equal values over `window` (pandas ``rank(pct=True)``, qlib's Rank).
     2 "at_most": values not above it, itself counted, over `window`. NaN before there are `window`
     values and while one of them is missing. State (2 + 2 * window): bars seen, values present, the
-    values as a ring, the present ones in order.
+    values as a ring, the present ones in order (not kept for windows that are compared with all).
     """
     seen = int(state[0])
     count = int(state[1])
@@ -83,19 +110,22 @@ def rolling_rank(x: FloatArray, window: int, kind: int, state: FloatArray, out: 
         value = x[i]
         old = ring[position] if seen >= window else np.nan
         ring[position] = value
-        below, count = _replace(ordered, count, old, value)
         seen += 1
         position += 1
         if position == window:
             position = 0
+        if window <= _SCANNED:
+            below, end, count = _counts(ring, value, seen)
+        else:
+            below, count = _replace(ordered, count, old, value)
+            end = below + 1
+            if kind != _BELOW and end < count and ordered[end] == value:
+                end = _count_at_most(ordered, count, value)
         if count < window:
             out[i] = np.nan
         elif kind == _BELOW:
             out[i] = below / (window - 1)
         else:
-            end = below + 1
-            if end < count and ordered[end] == value:
-                end = _count_at_most(ordered, count, value)
             out[i] = (below + 1 + end) / 2.0 / window if kind == _AVERAGE else end / window
     state[0], state[1] = seen, count
 

@@ -108,6 +108,8 @@ class Primitive:
             return min(inputs)
         if self.name == "after":
             return max(*inputs, int(params["bars"]))
+        if self.name in ("where_risen", "where_fallen"):  # only the second input is compared
+            return max(inputs[0], inputs[1] + 1)
         return max(inputs) + self.own_warm_up(params)
 
     def batch(self, *inputs: FloatArray, **params: Number) -> FloatArray:

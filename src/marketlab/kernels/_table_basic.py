@@ -103,10 +103,19 @@ register(
     state=lambda _: 1,
     warm_up=lambda p: int(p["bars"]),
 )
+
+
+def _bind_calendar(x: Inputs, p: Params, _state: FloatArray, out: FloatArray) -> Call:
+    field = int(p["field"])
+    changes = clock.clock_changes(int(p["zone"]))
+    unit, of_day = clock.seconds_per_unit(field), clock.day_table(field)
+    return clock.calendar, (*x, *changes, unit, of_day, out)
+
+
 register(
     "calendar",
     1,
-    calls(clock.calendar, "field", "zone", stateless=True),
+    _bind_calendar,
     "a field of the local date and time, from seconds since 1970-01-01 UTC",
     parameters=(
         Parameter("field", 0, len(clock.CALENDAR_FIELDS) - 1),

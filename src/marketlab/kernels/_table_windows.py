@@ -1,6 +1,7 @@
 """Primitives over the last `window` bars (the mark @jit: see ``_primitives.py``)."""
 
 from marketlab.kernels import _line as line
+from marketlab.kernels._deviation import rolling_mean_deviation
 from marketlab.kernels._moments import rolling_moment
 from marketlab.kernels._order import RANK_KINDS, rolling_quantile, rolling_rank
 from marketlab.kernels._pairs import rolling_pair
@@ -53,7 +54,7 @@ register_window(
     calls(rolling_std, "window", "ddof"),
     "standard deviation of the last `window` values, divisor window - ddof",
     extra=(_DDOF,),
-    state=lambda window: 4 + 3 * window,
+    state=lambda window: 4 + 4 * window,
 )
 for _name, _sign in (("bars_since_max", 1.0), ("bars_since_min", -1.0)):
     register_window(
@@ -61,8 +62,14 @@ for _name, _sign in (("bars_since_max", 1.0), ("bars_since_min", -1.0)):
         calls(bars_since_extreme, "window", _sign, "newest"),
         "bars since the extreme of the last `window` values; of equals the oldest, or newest (1)",
         extra=(_NEWEST,),
-        state=lambda window: 3 + window,
+        state=lambda window: 4 + window,
     )
+register_window(
+    "rolling_mean_deviation",
+    calls(rolling_mean_deviation, "window"),
+    "mean of the absolute deviations of the last `window` values from their mean",
+    state=lambda window: 1 + window,
+)
 register_window(
     "rolling_wma",
     calls(rolling_wma, "window"),

@@ -190,7 +190,7 @@ def make_label_set(
 
     `start` is `bar` if not given, `event` the groups of `disjoint_events`, weights are ones.
     """
-    first = bar.copy() if start is None else start
+    first = bar if start is None else start
     groups = disjoint_events(first, end) if event is None else event
     return LabelSet(
         name=name,

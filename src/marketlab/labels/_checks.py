@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketlab.core import DataError, FloatArray, check_same_length
+from marketlab.kernels import jit, register_warmup
 
 
 def check_prices(name: str, values: NDArray[Any]) -> FloatArray:
@@ -22,12 +23,10 @@ def check_prices(name: str, values: NDArray[Any]) -> FloatArray:
             code="DATA-ShapeMismatch",
             field=name,
         )
-    # The negated comparison catches NaN as well.
-    bad = ~((array > 0.0) & (array < np.inf))
-    if bad.any():
-        first = int(np.argmax(bad))
+    count, first = count_bad(array)
+    if count:
         raise DataError(
-            f"{int(bad.sum())} {name}(s) are NaN, infinite, zero or negative; the first is "
+            f"{count} {name}(s) are NaN, infinite, zero or negative; the first is "
             f"{array[first]!r} at bar {first}.",
             code="DATA-NotFinite",
             field=name,
@@ -52,13 +51,46 @@ def check_bars(
     checked = check_prices("high", high), check_prices("low", low), check_prices("close", close)
     top, bottom, last = checked
     check_same_length(high=top, low=bottom, close=last)
-    bad = (top < last) | (bottom > last)
-    if bad.any():
-        first = int(np.argmax(bad))
+    count, first = count_outside(top, bottom, last)
+    if count:
         raise DataError(
-            f"{int(bad.sum())} close(s) lie outside the range of their bar; the first is "
+            f"{count} close(s) lie outside the range of their bar; the first is "
             f"{last[first]!r} in [{bottom[first]!r}, {top[first]!r}] at bar {first}.",
             code="DATA-PriceOrder",
             field="close",
         )
     return checked
+
+
+@jit
+def count_bad(x: FloatArray) -> tuple[int, int]:
+    """Return how many values are no prices, and the first; one pass without temporary arrays."""
+    count = 0
+    first = -1
+    for i in range(x.shape[0]):
+        # The negated comparison catches NaN as well.
+        if not (x[i] > 0.0 and x[i] < np.inf):
+            if count == 0:
+                first = i
+            count += 1
+    return count, first
+
+
+@jit
+def count_outside(high: FloatArray, low: FloatArray, close: FloatArray) -> tuple[int, int]:
+    """Return how many closes lie outside their bar, and the first."""
+    count = 0
+    first = -1
+    for i in range(close.shape[0]):
+        if high[i] < close[i] or low[i] > close[i]:
+            if count == 0:
+                first = i
+            count += 1
+    return count, first
+
+
+@register_warmup("label checks")
+def _warm() -> None:
+    x = np.ones(2)
+    count_bad(x)
+    count_outside(x, x, x)

@@ -72,5 +72,5 @@ def refuse_degenerate(
             "n_events": labels.n_events,
         },
         suggestion="Choose another threshold or horizon, give a longer series, or allow it by"
-        " name, as in `allow: [rare_class]`.",
+        " name: `allow: [rare_class]` in the block, `--allow rare_class` on the command line.",
     )

@@ -16,6 +16,9 @@ from marketlab.labels._base import (
 from marketlab.labels._checks import check_close
 from marketlab.labels._zigzag import check_threshold
 
+_BLOCK = 16
+_ROOM = 1e-12
+
 
 def zigzag_next_leg(close: FloatArray, *, threshold: float) -> LabelSet:
     """Label each bar by the direction of the leg that a zigzag begun at this bar has.
@@ -47,9 +50,9 @@ def zigzag_next_leg(close: FloatArray, *, threshold: float) -> LabelSet:
     prices = check_close(close)
     check_threshold(threshold)
     decided = np.empty(len(prices), dtype=np.int64)
-    size = 1 << max(0, len(prices) - 1).bit_length()
+    n_blocks = -(-len(prices) // _BLOCK)
+    size = 1 << max(0, n_blocks - 1).bit_length()
     highest, lowest = np.full(2 * size, -np.inf), np.full(2 * size, np.inf)
-    highest[size : size + len(prices)] = lowest[size : size + len(prices)] = prices
     first_change(prices, float(threshold), highest, lowest, decided)
     bar = np.flatnonzero(decided >= 0)
     end = decided[bar]
@@ -84,36 +87,55 @@ def first_change(
 ) -> None:
     """Write the first later bar whose close differs by `threshold` or more; -1 if none does.
 
-    `highest` and `lowest` are binary trees, shape (2 * size,), with the closes as leaves from
-    `size` on (a power of two, at least n_bars); their inner nodes are filled here. A search climbs
-    over subtrees in which nothing is far enough away, so it takes the logarithm of the wait.
+    `highest` and `lowest` are binary trees, shape (2 * size,), of minus and plus infinity; their
+    leaves, from `size` on (a power of two), are the blocks of 16 closes, at least as many as there
+    are. They are filled here. A search climbs over subtrees in which nothing is far enough away, so
+    it takes the logarithm of the wait. Bounds with room for rounding choose the blocks; within a
+    block the division of the formula decides.
     """
     n = close.shape[0]
     size = highest.shape[0] // 2
+    for t in range(n):
+        p = size + t // _BLOCK
+        highest[p] = max(highest[p], close[t])
+        lowest[p] = min(lowest[p], close[t])
     for p in range(size - 1, 0, -1):
         highest[p] = max(highest[2 * p], highest[2 * p + 1])
         lowest[p] = min(lowest[2 * p], lowest[2 * p + 1])
     for t in range(n):
-        anchor = close[t]
-        decided[t] = -1
-        p = size + t
-        while True:
-            # On to the next node to the right: up while this is a right child.
-            while p & 1 == 1:
-                p >>= 1
-            if p == 0:
-                break
-            p += 1
-            up = (highest[p] - anchor) / anchor >= threshold
-            if not up and not (lowest[p] - anchor) / anchor <= -threshold:
-                continue
-            while p < size:
+        upper = close[t] * (1.0 + threshold) * (1.0 - _ROOM)
+        lower = close[t] * (1.0 - threshold) * (1.0 + _ROOM)
+        p = size + t // _BLOCK
+        found = -1
+        if (t + 1) % _BLOCK > 0:  # else nothing is left of the block of t itself
+            found = _scan(close, t, t + 1, threshold, upper, lower)
+        while found < 0:
+            is_near = highest[p] < upper and lowest[p] > lower
+            if p < size and not is_near:
                 p *= 2
-                up = (highest[p] - anchor) / anchor >= threshold
-                if not up and not (lowest[p] - anchor) / anchor <= -threshold:
-                    p += 1
-            decided[t] = p - size
-            break
+            else:
+                # On to the next node to the right: up while this is a right child.
+                while p & 1 == 1:
+                    p >>= 1
+                if p == 0:
+                    break
+                p += 1
+            if p >= size and (highest[p] >= upper or lowest[p] <= lower):
+                found = _scan(close, t, (p - size) * _BLOCK, threshold, upper, lower)
+        decided[t] = found
+
+
+@jit
+def _scan(
+    close: FloatArray, t: int, first: int, threshold: float, upper: float, lower: float
+) -> int:
+    """Return the bar from `first` to the end of its block that decides bar t, else -1."""
+    stop = min(close.shape[0], (first // _BLOCK + 1) * _BLOCK)
+    for k in range(first, stop):
+        is_near = close[k] >= upper or close[k] <= lower
+        if is_near and abs((close[k] - close[t]) / close[t]) >= threshold:
+            return k
+    return -1
 
 
 @register_warmup("zigzag next leg")

@@ -5,14 +5,15 @@ of the bars ``start + 1`` to ``end``. Two samples overlap if they share one of t
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from marketlab.core import ConfigError, DataError, FloatArray, IntArray, check_same_length
 from marketlab.kernels import jit, register_warmup
 
-WeightMethod: TypeAlias = Literal["equal", "uniqueness", "return_attribution"]
+WEIGHT_METHODS = ("equal", "uniqueness", "return_attribution")
+"""Ways to weigh samples; see `sample_weights`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +65,7 @@ def overlap_of(start: IntArray, end: IntArray) -> Overlap:
     return Overlap(concurrency, _sums(share, start, end) / (end - start))
 
 
-def sample_weights(
-    method: WeightMethod, start: IntArray, end: IntArray, close: FloatArray
-) -> FloatArray:
+def sample_weights(method: str, start: IntArray, end: IntArray, close: FloatArray) -> FloatArray:
     """Return one weight per sample, shape (n,), greater than or equal to zero.
 
     ``equal`` gives ones; ``uniqueness`` the mean uniqueness of each sample, in (0, 1];
@@ -97,7 +96,7 @@ def sample_weights(
             code="CONFIG-UnknownWeights",
             field="weights",
             value=method,
-            suggestion="Known: equal, uniqueness, return_attribution.",
+            suggestion=f"Known: {', '.join(WEIGHT_METHODS)}.",
         )
     concurrency = _concurrency(start, end)
     share = np.zeros(len(concurrency))

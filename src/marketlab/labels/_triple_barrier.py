@@ -4,13 +4,13 @@ import numpy as np
 from pydantic import Field
 
 from marketlab.core import ConfigError, FloatArray, FrozenConfig, IntArray
+from marketlab.kernels import jit, register_warmup
 from marketlab.labels._barriers import (
+    BOTH_HIT,
     LOWER_HIT,
     NONE_HIT,
     UPPER_HIT,
-    Entries,
     choose_entries,
-    first_barrier,
 )
 from marketlab.labels._base import (
     BUY,
@@ -24,6 +24,9 @@ from marketlab.labels._base import (
 )
 from marketlab.labels._checks import check_bars
 from marketlab.labels._volatility import VolatilityMeasure, barrier_volatility, cusum_events
+
+OUTCOMES = ("timeout", "upper", "lower", "both_in_one_bar")
+"""What may happen to an entry, in the order of the codes."""
 
 
 class TripleBarrierRule(FrozenConfig):
@@ -87,17 +90,21 @@ def triple_barrier(
     highs, lows, closes = check_bars(high, low, close)
     v = barrier_volatility(highs, lows, closes, measure=options.volatility, span=options.span)
     entries = choose_entries(v, options.horizon, entry_bars(closes, options, events))
-    bar, entry = entries.bar, closes[entries.bar]
-    end, hit = np.empty(len(bar), np.int64), np.empty(len(bar), np.int64)
-    upper = entry * (1.0 + options.up * entries.volatility)
-    lower = entry * (1.0 - options.down * entries.volatility)
-    first_barrier(highs, lows, bar, upper, lower, options.horizon, end, hit)
+    out = np.empty((2, len(entries.bar)), dtype=np.int64)
+    outcomes = np.zeros(4, dtype=np.int64)
+    scales = np.array([options.up, options.down, np.sqrt(options.horizon) * options.timeout_factor])
+    prices = (highs, lows, closes)
+    label_barriers(prices, entries.bar, entries.volatility, options.horizon, scales, out, outcomes)
     return make_label_set(
         name="triple_barrier",
-        bar=bar,
-        value=_values(hit, entry, closes[end], _quiet(entries, options)),
-        end=end,
-        facts={**options.to_mapping(), **entries.facts, "outcomes": outcomes(hit)},
+        bar=entries.bar,
+        value=out[0],
+        end=out[1],
+        facts={
+            **options.to_mapping(),
+            **entries.facts,
+            "outcomes": dict(zip(OUTCOMES, outcomes.tolist(), strict=True)),
+        },
     )
 
 
@@ -117,26 +124,56 @@ def entry_bars(
     return cusum_events(close, threshold=rule.cusum_threshold)
 
 
-def outcomes(hit: IntArray) -> dict[str, int]:
-    """Return how often each barrier was reached first."""
-    found = np.bincount(hit, minlength=4)
-    names = ("timeout", "upper", "lower", "both_in_one_bar")
-    return {name: int(n) for name, n in zip(names, found, strict=True)}
+@jit
+def label_barriers(
+    prices: tuple[FloatArray, FloatArray, FloatArray],
+    bar: IntArray,
+    volatility: FloatArray,
+    horizon: int,
+    scales: FloatArray,
+    out: IntArray,
+    outcomes: IntArray,
+) -> None:
+    """Write class and end of each entry as the rows of `out`, and count the outcomes.
+
+    `prices` are high, low and close; `scales` the multiples of volatility of the upper, the lower
+    and the timeout rule. Takes the time of the bars walked, at most ``n * horizon``.
+    """
+    high, low, close = prices
+    for i in range(bar.shape[0]):
+        entry = close[bar[i]]
+        upper = entry * (1.0 + scales[0] * volatility[i])
+        lower = entry * (1.0 - scales[1] * volatility[i])
+        last = bar[i] + horizon
+        hit = NONE_HIT
+        for k in range(bar[i] + 1, last + 1):
+            if high[k] >= upper:
+                hit = UPPER_HIT
+            if low[k] <= lower:
+                hit += LOWER_HIT
+            if hit != NONE_HIT:
+                last = k
+                break
+        change = (close[last] - entry) / entry
+        if hit == UPPER_HIT:
+            value = BUY
+        elif hit == LOWER_HIT:
+            value = SELL
+        elif hit == BOTH_HIT:
+            value = BUY if change >= 0.0 else SELL
+        elif abs(change) < volatility[i] * scales[2] or change == 0.0:
+            value = HOLD
+        else:
+            value = BUY if change > 0.0 else SELL
+        out[0, i] = value
+        out[1, i] = last
+        outcomes[hit] += 1
 
 
-def _quiet(entries: Entries, rule: TripleBarrierRule) -> FloatArray:
-    """Return the size of return below which a timeout says nothing."""
-    out: FloatArray = entries.volatility * np.sqrt(rule.horizon) * rule.timeout_factor
-    return out
-
-
-def _values(hit: IntArray, entry: FloatArray, last: FloatArray, quiet: FloatArray) -> IntArray:
-    change = (last - entry) / entry
-    by_close = np.where(change >= 0.0, BUY, SELL)
-    value = np.where(hit == UPPER_HIT, BUY, np.where(hit == LOWER_HIT, SELL, by_close))
-    still = (hit == NONE_HIT) & ((np.abs(change) < quiet) | (change == 0.0))
-    value[still] = HOLD
-    return value
+@register_warmup("triple barrier")
+def _warm() -> None:
+    x, one = np.ones(3), np.zeros(1, np.int64)
+    label_barriers((x, x, x), one, x, 2, x, np.zeros((2, 1), np.int64), np.zeros(4, np.int64))
 
 
 LABELS.add(

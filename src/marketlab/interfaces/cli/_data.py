@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from marketlab.interfaces.cli import _fetch, _transforms
+from marketlab.interfaces.cli import _combine, _fetch, _transforms
 from marketlab.interfaces.cli._shell import JsonOption, Shell, WorkspaceOption, table
 
 data = typer.Typer(help="Bring bars in, check them, list them.", no_args_is_help=True)
@@ -15,6 +15,7 @@ def add_to(app: typer.Typer) -> None:
     """Register these commands."""
     _fetch.add_to(data)
     _transforms.add_to(data)
+    _combine.add_to(data)
     app.add_typer(data, name="data")
 
 
