@@ -147,8 +147,10 @@ def build_features(
     progress: "Progress | None" = None,
 ) -> dict[str, Any]:
     """Compute a tier over bars, store the table, and return where it lies and what it holds."""
+    from marketlab.core import check_name
     from marketlab.features import TableStore, build_table
 
+    chosen = check_name(name or table_name(bars, tier))  # before anything is computed
     started = time.monotonic()
     table = build_table(
         tier,
@@ -159,7 +161,6 @@ def build_features(
         progress=progress,
     )
     computed = time.monotonic()
-    chosen = name or table_name(bars, tier)
     store = TableStore(workspace.require().root / "data")
     stored = store.add(chosen, table.frame(), table.facts(), tier=tier.file.name)
     facts = {key: value for key, value in table.facts().items() if key != "columns"}
