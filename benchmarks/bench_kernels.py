@@ -17,7 +17,7 @@ import pandas as pd
 import talib
 
 from marketlab.features import INDICATORS, Graph, primitive, source
-from marketlab.features._graph import Runner
+from marketlab.features._runner import Runner
 from marketlab.kernels import PRIMITIVES
 
 LIMIT, PLAIN_LIMIT, TOGETHER_LIMIT = 2.5, 6.0, 1.0

@@ -57,8 +57,8 @@ def test_one_wrong_bit_in_a_feature_is_found_and_placed(tmp_path, monkeypatch):
     model = promoted(tmp_path)
     push = FeatureStream.push
 
-    def skewed(self, open, high, low, close, volume):
-        row = push(self, open, high, low, close, volume)
+    def skewed(self, open, high, low, close, volume, **clock):
+        row = push(self, open, high, low, close, volume, **clock)
         if self.bars_seen == START + 8:
             row[4] = np.nextafter(row[4], np.inf)
         return row

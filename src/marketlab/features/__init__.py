@@ -51,7 +51,7 @@ from marketlab.features._feature_file import (
 from marketlab.features._feature_set import FeatureFamily, FeatureSet, compute_many
 from marketlab.features._formula import resolve_features
 from marketlab.features._fuzzy import MembershipSpec
-from marketlab.features._graph import Graph, evaluate
+from marketlab.features._graph import Graph
 from marketlab.features._health import HealthFinding, feature_health, require_healthy
 from marketlab.features._indicator import (
     INDICATORS,
@@ -63,6 +63,7 @@ from marketlab.features._issues import Issue
 from marketlab.features._leak_hints import leak_hints
 from marketlab.features._matrix import FeatureMatrix
 from marketlab.features._parse import parse_feature_blocks
+from marketlab.features._runner import evaluate
 from marketlab.features._scaler import SCALERS, Scaler, ScalerDefinition
 from marketlab.features._scaling import ScalerStream, fit_scaler, restore_scaler
 from marketlab.features._standardizer import Standardizer

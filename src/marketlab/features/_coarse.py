@@ -10,7 +10,7 @@ from marketlab.features._expression import CONTEXT, Expression, coarse_sources
 from marketlab.kernels import FIRST, HIGHEST, LAST, LOWEST, TOTAL, coarse_bars, spread
 
 if TYPE_CHECKING:
-    from marketlab.features._graph import Runner
+    from marketlab.features._runner import Runner
 
 _RULES = {
     "open": FIRST,

@@ -10,9 +10,10 @@ from marketlab.core import FloatArray, IntArray, Progress, content_id
 from marketlab.features._columns import FeatureColumn, base_expressions, feature_columns
 from marketlab.features._config import FeatureSetConfig
 from marketlab.features._expression import Expression
-from marketlab.features._graph import BLOCK_BARS, Graph, Runner, check_arrays
+from marketlab.features._graph import Graph, check_arrays
 from marketlab.features._matrix import FeatureMatrix
 from marketlab.features._parallel import run_graph
+from marketlab.features._runner import BLOCK_BARS, Runner
 from marketlab.features._stream import FeatureStream
 
 

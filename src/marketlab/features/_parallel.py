@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from marketlab.core import FloatArray, Progress
 from marketlab.features._expression import Expression
-from marketlab.features._graph import BLOCK_BARS, Graph, Runner
+from marketlab.features._graph import Graph
+from marketlab.features._runner import BLOCK_BARS, Runner
 
 # Work per bar in about nanoseconds; what is not named is one pass over the column. The numbers
 # only share out the work, so that a wrong one costs balance and nothing else.

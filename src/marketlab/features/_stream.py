@@ -8,7 +8,8 @@ import numpy as np
 
 from marketlab.core import DataError, FloatArray, IntegrityError
 from marketlab.features._expression import CONTEXT, Expression
-from marketlab.features._graph import Graph, Runner, check_stamp, stamp_state
+from marketlab.features._graph import Graph, check_stamp, stamp_state
+from marketlab.features._runner import Runner
 
 
 class FeatureStream:

@@ -55,7 +55,8 @@ def parse_expression(text: str, names: Names | None = None, *, field: str = "") 
     Known names are the columns of a bar, ``NAME(…)`` for every primitive (inputs first, then its
     numbers) and every indicator (its numbers; a formula before them takes the place of the price
     it reads; ``.output`` chooses one of several), ``lag(x, n)``, ``change(x, n)``, and
-    ``on("1w", x)`` for x on coarser bars, ``calendar(time, "hour", "new_york")``. A comparison is 1 or 0 and missing where a side is.
+    ``on("1w", x)`` for x on coarser bars, ``calendar(time, "hour", "new_york")``. A comparison
+    is 1 or 0, and missing where a side is.
 
     Parameters
     ----------
