@@ -100,6 +100,8 @@ class _Acquisition:
         ]
         states = list(self.states.values())
         self.log.rows(start_lines(self.plan))
+        if on_tick is not None:
+            on_tick(states)  # so that who watches holds the states, however early an interrupt is
         try:
             for thread in threads:
                 thread.start()

@@ -20,19 +20,31 @@ _COST = {
     "bars_since_max": 5.0,
     "bars_since_min": 5.0,
     "rolling_rank": 20.0,
-    "rolling_quantile": 25.0,
+    "rolling_quantile": 50.0,
+    "rolling_skew": 25.0,
+    "rolling_kurtosis": 30.0,
+    "rolling_mean_deviation": 15.0,
+    "calendar": 5.0,
+    "relative_strength": 4.0,
+    "average_true_range": 4.0,
+    "ema_gap": 4.0,
+    "kama": 8.0,
+    "supertrend": 8.0,
+    "supertrend_direction": 8.0,
     "rolling_cov": 8.0,
     "rolling_corr": 12.0,
     "rolling_slope": 6.0,
     "permutation_entropy": 40.0,
-    "approximate_entropy": 1000.0,
-    "sample_entropy": 1000.0,
-    "spectral_entropy": 1000.0,
-    "hurst_rs": 300.0,
-    "dfa": 500.0,
-    "higuchi_fd": 500.0,
+    "approximate_entropy": 4000.0,
+    "sample_entropy": 4000.0,
+    "spectral_entropy": 4000.0,
+    "hurst_rs": 2000.0,
+    "dfa": 2500.0,
+    "higuchi_fd": 700.0,
     "coarse": 5.0,
 }
+_COSTLY = 15.0
+"""A part as costly as this is not computed twice."""
 
 
 def run_graph(
@@ -82,22 +94,43 @@ def run_graph(
 
 
 def deal(graph: Graph, n: int) -> list[list[int]]:
-    """Return outputs of a graph in up to `n` shares of about equal work, shared parts together."""
+    """Return outputs of a graph in up to `n` shares of about equal work.
+
+    Outputs that read one costly part stay together, so that only cheap parts are computed twice.
+    """
     cones = [_cone(graph, output) for output in graph.outputs]
     cost = [_cost(node) for node in graph.nodes]
+    groups = _bound_together(cones, {i for i, each in enumerate(cost) if each >= _COSTLY})
     shares: list[list[int]] = [[] for _ in range(n)]
     have: list[set[int]] = [set() for _ in range(n)]
-    load = [0.0] * n
-    heaviest = sorted(
-        range(len(cones)), key=lambda o: (-sum(cost[i] for i in cones[o]), graph.outputs[o])
-    )
-    for output in heaviest:
-        after = [load[k] + sum(cost[i] for i in cones[output] - have[k]) for k in range(n)]
-        best = min(range(n), key=lambda k: (after[k], k))
-        shares[best].append(output)
-        have[best] |= cones[output]
-        load[best] = after[best]
+    needs = [set().union(*(cones[output] for output in group)) for group in groups]
+    weights = [sum(cost[i] for i in need) for need in needs]
+    for k in sorted(range(len(groups)), key=lambda k: (-weights[k], k)):
+        after = [sum(cost[i] for i in have[share] | needs[k]) for share in range(n)]
+        best = min(range(n), key=lambda share: (after[share], share))
+        shares[best] += groups[k]
+        have[best] |= needs[k]
     return [sorted(share) for share in shares if share]
+
+
+def _bound_together(cones: list[set[int]], costly: set[int]) -> list[list[int]]:
+    """Return the outputs grouped by the costly nodes that they share."""
+    group_of = list(range(len(cones)))
+    owner: dict[int, int] = {}
+
+    def root(k: int) -> int:
+        while group_of[k] != k:
+            k = group_of[k]
+        return k
+
+    for output, cone in enumerate(cones):
+        for node in sorted(cone & costly):
+            first = owner.setdefault(node, output)
+            group_of[root(output)] = root(first)
+    groups: dict[int, list[int]] = {}
+    for output in range(len(cones)):
+        groups.setdefault(root(output), []).append(output)
+    return list(groups.values())
 
 
 def _cost(node: Expression) -> float:
