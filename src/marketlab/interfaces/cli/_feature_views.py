@@ -83,15 +83,15 @@ def overview(facts: dict[str, Any]) -> list[str]:
 
 
 def _output(output: dict[str, Any]) -> str:
-    name = "" if output["name"] == "value" else f"{output['name']} "
-    return f"{name}{_limits(output['range'])} {output['scale']}".strip()
+    name = "" if output["name"] == "value" else output["name"]
+    return " ".join(word for word in (name, _limits(output["range"]), output["scale"]) if word)
 
 
 def _limits(limits: list[float | None] | None) -> str:
     low, high = limits or (None, None)
-    if low is None and high is None:
-        return ""
-    return f"[{'' if low is None else f'{low:g}'}, {'' if high is None else f'{high:g}'}]"
+    if high is None:
+        return "" if low is None else f">= {low:g}"
+    return f"<= {high:g}" if low is None else f"[{low:g}, {high:g}]"
 
 
 def in_full(facts: dict[str, Any]) -> list[str]:
