@@ -58,7 +58,7 @@ def test_the_counts_from_the_first_row_of_the_oldest_fund(timeframe, n, left):
 @given(
     timeframe=st.sampled_from(["2d", "3d", "5d", "1w", "2w", "1mo"]),
     first=st.integers(0, 1_200),
-    n=st.integers(60, 400),
+    n=st.integers(110, 400),
     cut=st.integers(0, 40),
 )
 @settings(deadline=None, max_examples=30)
