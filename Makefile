@@ -25,7 +25,7 @@ $(VENV)/.lean: pyproject.toml constraints.txt
 # The tests need PyTorch too: it is the reference that the compiled trainer must reproduce.
 $(VENV)/.dev: $(VENV)/.lean
 	@echo "Adding PyTorch (the trainer's reference) and the test tools: about 1.1 GB on disk, 1-2 minutes."
-	@$(PIP) --editable ".[deep,dev,postgres]"
+	@$(PIP) --editable ".[deep,dev,postgres,ccxt,yfinance]"
 	@$(BIN)/marketlab data fetch-bundled
 	@touch $@
 

@@ -15,7 +15,7 @@ def test_the_python_example_runs_and_says_learned():
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
     assert found.returncode == 0, found.stderr
-    assert found.stdout.splitlines()[1].startswith("learned ")
+    assert found.stdout.splitlines()[2].startswith("learned ")
 
 
 def test_every_folder_of_the_tree_has_its_line():

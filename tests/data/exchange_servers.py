@@ -15,9 +15,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 TOKEN = "secret-token-4711"
 OANDA_STEPS = {"M1": 60, "M5": 300, "M15": 900, "M30": 1800, "H1": 3600}
+YAHOO_STEPS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": 86400}
 FAULTS = ("drop", "throttle", "error", "half", "wrong", "object", "slow", "repeat", "shuffle")
 
 
@@ -31,9 +33,36 @@ def candle(symbol, at, step):
     return (*prices, dice.randint(1, 900))
 
 
+def product(name):
+    """One market as Coinbase lists it."""
+    base, quote = name.split("-")
+    steps = {"base_increment": "0.00000001", "quote_increment": "0.01", "min_market_funds": "1"}
+    return {"id": name, "base_currency": base, "quote_currency": quote, **steps, "status": "online"}
+
+
 def slots(symbol, start, end, step):
     first = -(-start // step) * step
     return [(at, *candle(symbol, at, step)) for at in range(first, end, step)]
+
+
+def new_york_opens(start, end):
+    """9:30 of every weekday of the years asked, less Good Friday of 2021."""
+    zone = ZoneInfo("America/New_York")
+    day = datetime.fromtimestamp(start, zone).replace(hour=9, minute=30, second=0)
+    while day.timestamp() < end:
+        if day.weekday() < 5 and day.date().isoformat() != "2021-04-02":
+            yield int(day.timestamp())
+        day += timedelta(days=1)
+
+
+def whole_slots(symbol, start, end, step):
+    """The bars of slots, each made of its bars of five minutes."""
+    out = []
+    for at in range(-(-start // step) * step, end, step):
+        parts = [candle(symbol, a, 300) for a in range(at, at + step, 300)]
+        open_, high, low, close, volume = zip(*parts, strict=True)
+        out.append((at, open_[0], max(high), min(low), close[-1], sum(volume)))
+    return out
 
 
 class Exchange(ThreadingHTTPServer):
@@ -59,6 +88,8 @@ class Exchange(ThreadingHTTPServer):
         self.seen = Counter()
         self.told = Counter()
         self.empty = False
+        self.page = None  # so many of a range's candles at most, the oldest ones
+        self.slots = slots
         self.kept = None
 
     @property
@@ -99,6 +130,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         server = self.server
+        if self.path in {"/", "/v1/test/getcrumb"}:  # Yahoo's cookie and crumb
+            return self.answer(200, b"crumb")
+        if self.path == "/products":
+            server.seen[self.path] += 1
+            return self.answer(200, [product(name) for name in ("BTC-USD", "ETH-USD")])
         fault = server.pick(self.path)
         time.sleep(server.latency + (0.02 if fault == "slow" else 0.0))
         for part, (status, body) in server.always.items():
@@ -118,7 +154,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer(503, {"message": "down for a moment"})
         if fault == "object":
             return self.answer(200, {"message": "maintenance"})
-        if parts.path.startswith("/v3/"):
+        if parts.path.startswith("/v8/finance/chart/"):
+            value = self.yahoo(parts.path.split("/")[-1], query, fault)
+        elif parts.path.startswith("/v3/"):
             value = self.oanda(symbol, query, fault)
         else:
             value = self.coinbase(symbol, query, fault)
@@ -136,7 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         # rows before the start may come back, both ends are included, newest first
         begin = start - (2 * step if fault in ("repeat", "shuffle") else 0)
-        rows = [] if self.server.empty else slots(symbol, begin, end + step, step)
+        rows = [] if self.server.empty else self.server.slots(symbol, begin, end + step, step)
+        rows = rows[: self.server.page]
         out = [[at, low, high, o, c, v] for at, o, high, low, c, v in rows][::-1]
         return self.disturb(out, fault)
 
@@ -150,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
         if (end - start) // step > 5000:
             self.answer(400, {"errorMessage": "Maximum value for 'count' exceeded"})
             return None
-        rows = [] if self.server.empty else slots(symbol, start, end, step)
+        rows = [] if self.server.empty else self.server.slots(symbol, start, end, step)
         out = [
             {
                 "complete": True,
@@ -161,6 +200,37 @@ class _Handler(BaseHTTPRequestHandler):
             for at, o, h, low, c, v in rows
         ]
         return {"instrument": symbol, "candles": self.disturb(out, fault)}
+
+    def yahoo(self, symbol, query, fault):
+        meta = {
+            "symbol": "OTHER" if fault == "other symbol" else symbol,
+            "instrumentType": "EQUITY",
+            "currency": "USD",
+            "exchangeTimezoneName": "America/New_York" if symbol == "SPY" else "UTC",
+            "dataGranularity": query["interval"],
+            "validRanges": ["1d", "max"],
+        }
+        if "range" in query:  # the library asks for the zone so
+            return {"chart": {"result": [{"meta": meta, "indicators": {"quote": [{}]}}]}}
+        start, end = int(query["period1"]), int(query["period2"])
+        if symbol == "SPY":
+            opens = [at for at in new_york_opens(start, end) if start <= at < end]
+            rows = [(at, *candle(symbol, at, 86400)) for at in opens]
+        else:
+            rows = slots(symbol, start, end, YAHOO_STEPS[query["interval"]])
+        rows = [] if self.server.empty or fault == "empty" else self.disturb(rows, fault)
+        days = [{"start": d, "end": d + 86400} for d in range(start - start % 86400, end, 86400)]
+        meta["tradingPeriods"] = [[day | {"timezone": "UTC", "gmtoffset": 0} for day in days]]
+        names = ("open", "high", "low", "close", "volume")
+        columns = list(zip(*rows, strict=True))[1:] or [[]] * 5
+        quote = dict(zip(names, map(list, columns), strict=True))
+        if fault == "cells empty" and rows:
+            for values in quote.values():
+                values[1] = None
+        adjusted = [{"adjclose": [value and value / 2.0 for value in quote["close"]]}]
+        result = {"meta": meta, "timestamp": [row[0] for row in rows]}
+        result["indicators"] = {"quote": [quote if rows else {}], "adjclose": adjusted}
+        return {"chart": {"result": [result], "error": None}}
 
     def disturb(self, rows, fault):
         if fault == "repeat":

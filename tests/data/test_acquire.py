@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 from exchange_servers import TOKEN, exchange
 from fetch_world import QUICK, fetch, identity, requests
 
 from marketlab.core import ConfigError, FileLock, IntegrityError, ManualClock
 from marketlab.data import (
-    SOURCES,
     FetchRequest,
     acquire,
     finished_chunks,
@@ -64,15 +64,6 @@ def test_the_curriculum_has_as_many_requests_as_the_reference_counts():
         "coinbase ETH-USD 5m",
     ]
     assert plan.seconds() == pytest.approx(4112 / 3)
-
-
-@pytest.mark.parametrize("name", SOURCES.names())
-def test_every_plan_is_half_open_whole_and_without_overlap(name):
-    (each,) = plan_fetch(one(name, timeframe="5m"), environment=ENVIRONMENT).datasets
-    for before, after in zip(each.chunks, each.chunks[1:], strict=False):
-        assert before.end_s == after.start_s
-    assert each.chunks[0].start_s == datetime(2021, 3, 1, tzinfo=UTC).timestamp()
-    assert each.chunks[-1].end_s == datetime(2021, 3, 8, tzinfo=UTC).timestamp()
 
 
 @pytest.mark.parametrize(
@@ -362,7 +353,15 @@ def test_the_summary_has_the_agreed_columns(tmp_path):
             "2021-03-01 00:00:00+00:00,2021-03-20 23:00:00+00:00"
         ),
     ]
-    assert (path.parent / "BTC_USD_M15_2021.parquet").is_file()
+    stored = path.parent / "BTC_USD_M15_2021.parquet"
+    assert pl.read_parquet_schema(stored) == {
+        "time": pl.Datetime("ns", "UTC"),
+        **dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Float64),
+    }
+    facts = pl.read_parquet_metadata(stored)
+    assert (facts["provider_symbol"], facts["pair"]) == ("BTC-USD", "BTCUSD")
+    assert facts["range"] == "2021-03-01T00:00:00Z to 2021-03-21T00:00:00Z"
+    assert (facts["price_type"], facts["volume_unit"]) == ("trade", "base")
     assert (
         "pass: 1920 bars, 100.000%"
         in (tmp_path / "raw/coinbase/BTC_USD_15m/quality.md").read_text()

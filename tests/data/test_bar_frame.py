@@ -298,7 +298,15 @@ def test_what_is_shown_names_the_series():
     assert repr(build(is_synthetic=True)).startswith("<synthetic BarFrame")
 
 
-@pytest.mark.parametrize("name", TIMEFRAMES)
+@pytest.mark.parametrize("name", ["2d", "3d", "5d", "2w", "1mo"])
+def test_bars_of_several_trading_days_close_when_a_calendar_says(name):
+    with pytest.raises(ConfigError, match=f"bars of {name} last as long as their trading days"):
+        close_time(datetime(2020, 1, 1, tzinfo=UTC), name)
+    with pytest.raises(ConfigError, match="only a calendar says"):
+        build(timeframe=name)
+
+
+@pytest.mark.parametrize("name", sorted(set(TIMEFRAMES) - {"2d", "3d", "5d", "2w", "1mo"}))
 def test_close_time_is_one_bar_later(name):
     opened = datetime(2020, 1, 1, 10, tzinfo=timezone(timedelta(hours=2)))
     assert close_time(opened, name) - opened == parse_timeframe(name)

@@ -20,6 +20,7 @@ from marketlab.data import (
     synthetic_bars,
 )
 from marketlab.data import _catalog_file as catalog_file
+from marketlab.data._stamp import STAMP
 
 TABLE = {
     "time": [1_577_836_800_000_000_000 + 3_600_000_000_000 * hour for hour in range(3)],
@@ -144,10 +145,16 @@ def test_a_change_after_a_load_is_noticed_even_with_the_old_time_and_size(catalo
         catalog.load(bars.dataset_id)
 
 
-def test_a_file_changed_a_moment_ago_is_not_remembered(catalog):
+def test_a_file_changed_a_moment_ago_is_not_remembered(catalog, monkeypatch):
     bars, folder = _stored(catalog)
+    path = folder / "bars.parquet"
+    (folder / STAMP).unlink(missing_ok=True)  # there on a slow machine
+    now = path.stat().st_ctime_ns + 1_000_000
+    monkeypatch.setattr(catalog_file, "clock_of", lambda folder: now)
+    monkeypatch.setattr(catalog_file.time, "time_ns", lambda: now)
     catalog.load(bars.dataset_id)
-    assert str(folder / "bars.parquet") not in catalog_file._hashes
+    assert str(path) not in catalog_file._hashes
+    assert not (folder / STAMP).exists()
 
 
 def test_a_second_load_hashes_nothing(catalog, monkeypatch):

@@ -57,7 +57,7 @@ def test_the_first_bars_do_not_depend_on_how_many_follow(short, more, seed, edge
 @given(
     n=st.integers(1, 400),
     seed=st.integers(0, 10_000),
-    timeframe=st.sampled_from(sorted(TIMEFRAMES)),
+    timeframe=st.sampled_from(sorted(set(TIMEFRAMES) - {"2d", "3d", "5d", "2w", "1mo"})),
     start=st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1)),  # noqa: DTZ001
     weekends=st.booleans(),
     edge=st.floats(0.0, 0.5),

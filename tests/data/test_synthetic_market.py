@@ -286,3 +286,19 @@ def test_symbols_and_pieces_that_are_not_there_are_refused():
             source.piece("AAA", first, stop)
     with pytest.raises(ConfigError, match="add up to 2, more than 1"):
         MarketSymbol.from_mapping({"name": "A", "loadings": [1.0, 1.0]})
+
+
+def test_a_recipe_of_more_symbols_keeps_the_others_as_they_are():
+    few = market_recipe("planted").model_copy(update={"n_bars": 5_000})
+    many = market_recipe("planted", n_symbols=12).model_copy(update={"n_bars": 5_000})
+    names = [symbol.name for symbol in many.symbols]
+    assert len(set(names)) == 12
+    for name in ("BTC-USD", "BNB-USD"):
+        pair = [next(iter_synthetic_market(config, [name])) for config in (few, many)]
+        assert pair[0].dataset_id == pair[1].dataset_id
+    (new,) = iter_synthetic_market(many, [names[-1]])
+    assert new.metadata["planted_edge"]["best_attainable_accuracy"] == pytest.approx(0.8, abs=0.02)
+    assert [s.name for s in market_recipe("null", n_symbols=1).symbols] == ["BTC-USD"]
+    for n in (0, 1_001):
+        with pytest.raises(ConfigError, match="a market has 1 to 1,000 symbols"):
+            market_recipe("null", n_symbols=n)

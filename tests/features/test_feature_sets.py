@@ -138,8 +138,8 @@ def test_a_foreign_state_is_refused():
         feature_set("ADX").stream().restore(state)
     with pytest.raises(IntegrityError, match="holds 2 lags, this stream 1"):
         feature_set("RSI", lookback=1).stream().restore(state)
-    missing = {k: v for k, v in state.items() if "wilder" not in k}
-    with pytest.raises(IntegrityError, match="wilder is missing or has another shape"):
+    missing = {k: v for k, v in state.items() if "relative_strength" not in k}
+    with pytest.raises(IntegrityError, match="relative_strength is missing or has another shape"):
         stream.restore(missing)
     with pytest.raises(IntegrityError, match="its kernel_sources_hash is absent"):
         stream.restore({k: v for k, v in state.items() if k != "kernel_sources_hash"})

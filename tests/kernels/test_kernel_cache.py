@@ -60,3 +60,39 @@ def test_an_edited_step_acts_at_the_next_call(tmp_path):
     step.write_text(STEP.replace("2.0", "5.0"))
     assert call() == 15.0
     assert len(list(cache.glob("kernels-*"))) == 2
+
+
+WARM = """
+import importlib, sys
+from marketlab.kernels import _jit
+chosen = ["events", "lag", "running total", "smoothing"]
+kept = {name: _jit._WARMUPS[name] for name in chosen}
+_jit._WARMUPS.clear()
+_jit._WARMUPS.update(kept)
+_jit.os.cpu_count = lambda: int(sys.argv[1])
+steps = list(_jit.warmup())
+assert all(total == 4 and 0 <= at < 4 for _, at, total in steps), steps
+assert [name for name, _, _ in steps] == [n for n in chosen if n in {s[0] for s in steps}], steps
+print(len(steps))
+"""
+
+
+def test_a_cold_cache_is_filled_by_two_processes(tmp_path):
+    def warm(cores):
+        result = subprocess.run(
+            [sys.executable, "-c", WARM, str(cores)],
+            env={**os.environ, "MARKETLAB_CACHE": str(tmp_path / str(cores))},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert not result.stderr
+        return int(result.stdout), {p.name for p in (tmp_path / str(cores)).rglob("*.nbi")}
+
+    steps, files = warm(2)
+    alone, same_files = warm(1)
+    assert 1 <= steps <= 4
+    assert alone == 4
+    assert files == same_files
+    assert len({name.split("-")[0] for name in files}) >= 4
+    assert warm(2)[0] == 4  # a warm cache needs no helper

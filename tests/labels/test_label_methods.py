@@ -2,19 +2,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from label_world import rows_of
 
 from marketlab.core import ConfigError, DataError, FrozenConfig
 from marketlab.labels import (
     BUY,
-    CLASS_NAMES,
     HOLD,
-    LABELS,
     SELL,
     ForwardReturnLabelConfig,
     LabelConfig,
     LabelSet,
     ZigzagLabelConfig,
-    compute_labels,
     forward_return,
     parse_label_config,
 )
@@ -25,80 +23,6 @@ BLOCKS = {
 }
 
 closes = st.lists(st.floats(90.0, 110.0), max_size=60).map(lambda values: np.array(values, float))
-
-
-def _rows(labels):
-    columns = (labels.bar, labels.value, labels.start, labels.end, labels.event)
-    return {row[0]: row for row in zip(*(c.tolist() for c in columns), strict=True)}
-
-
-def test_every_source_has_a_block_to_test():
-    assert LABELS.names() == sorted(BLOCKS)
-
-
-@pytest.mark.parametrize("source", LABELS.names())
-class TestContract:
-    """What every way to make labels obeys."""
-
-    def compute(self, source, close):
-        return compute_labels(parse_label_config(BLOCKS[source]), close)
-
-    @given(close=closes)
-    def test_shapes_types_and_order(self, source, close):
-        labels = self.compute(source, close)
-        assert labels.name == source
-        for array in (labels.bar, labels.value, labels.start, labels.end, labels.event):
-            assert array.dtype == np.int64
-            assert array.shape == (len(labels),)
-            assert not array.flags.writeable
-        assert labels.weight.dtype == np.float64
-        assert (labels.weight >= 0).all()
-        assert set(labels.value.tolist()) <= {BUY, HOLD, SELL}
-        assert (np.diff(labels.bar) > 0).all()
-        assert ((labels.start >= 0) & (labels.start <= labels.bar)).all()
-        assert ((labels.bar <= labels.end) & (labels.end < len(close))).all()
-        facts = labels.facts
-        assert facts["n_bars"] == len(close)
-        assert facts["n_labels"] + facts["n_dropped_tail"] == len(close)
-        assert facts["counts"] == labels.counts()
-        assert list(facts["counts"]) == list(CLASS_NAMES)
-        assert facts["n_events"] == labels.n_events == len(set(labels.event.tolist()))
-        assert facts["is_degenerate"] == (sum(n > 0 for n in labels.counts().values()) < 2)
-
-    @given(close=closes, data=st.data())
-    def test_bars_after_the_end_never_change_a_label(self, source, close, data):
-        labels = self.compute(source, close)
-        if len(labels) == 0:
-            return
-        i = data.draw(st.integers(0, len(labels) - 1))
-        later = data.draw(st.lists(st.floats(1.0, 1e4), max_size=20))
-        other = self.compute(source, np.concatenate([close[: labels.end[i] + 1], later]))
-        assert _rows(other)[labels.bar[i]] == _rows(labels)[labels.bar[i]]
-
-    @given(close=closes, data=st.data())
-    def test_a_prefix_has_the_labels_that_end_in_it(self, source, close, data):
-        cut = data.draw(st.integers(0, len(close)))
-        whole = _rows(self.compute(source, close))
-        part = _rows(self.compute(source, close[:cut]))
-        assert part == {bar: row for bar, row in whole.items() if row[3] < cut}
-
-    @given(close=closes)
-    def test_the_same_input_gives_the_same_labels(self, source, close):
-        assert _rows(self.compute(source, close)) == _rows(self.compute(source, close.copy()))
-
-    @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0, -1.0])
-    def test_bad_closes_are_refused_naming_the_first(self, source, bad):
-        with pytest.raises(DataError, match="at bar 2"):
-            self.compute(source, np.array([1.0, 1.1, bad, 1.2, bad]))
-
-    def test_unknown_keys_are_refused(self, source):
-        with pytest.raises(ConfigError, match="unknown key 'label_lookahead'"):
-            parse_label_config({**BLOCKS[source], "label_lookahead": 20})
-
-    def test_the_block_survives_a_round_trip(self, source):
-        config = parse_label_config(BLOCKS[source])
-        assert config.to_mapping() == BLOCKS[source]
-        assert parse_label_config(config.to_mapping()) == config
 
 
 def test_forward_returns_written_out():
@@ -152,7 +76,7 @@ def test_restricting_by_mask_and_by_positions_agree(close, data):
         data.draw(st.lists(st.booleans(), min_size=len(labels), max_size=len(labels))), bool
     )
     by_mask, by_position = labels.restrict(mask), labels.restrict(np.flatnonzero(mask))
-    assert _rows(by_mask) == _rows(by_position)
+    assert rows_of(by_mask) == rows_of(by_position)
     assert by_mask.facts == by_position.facts
     assert by_mask.facts["n_labels"] == mask.sum()
     assert by_mask.facts["horizon"] == 2
@@ -174,7 +98,10 @@ def test_columns_of_different_length_are_refused():
 @pytest.mark.parametrize(
     ("block", "match"),
     [
-        ({}, r"labels.source: this required field is missing. Known: forward_return, zigzag"),
+        (
+            {},
+            r"labels.source: this required field is missing. Known: direction, forw",
+        ),
         ({"source": "zigzg"}, "Invalid label source 'zigzg'. Did you mean 'zigzag'"),
         ({"source": "zigzag"}, "required field is missing"),
         ({"source": "zigzag", "zigzag_threshold": 2.5}, "less than 1; received 2.5"),

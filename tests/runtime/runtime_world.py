@@ -7,7 +7,7 @@ import numpy as np
 from marketlab.backtest import CostModel, DecisionPolicy
 from marketlab.core import iso
 from marketlab.data import SyntheticConfig, synthetic_bars
-from marketlab.features import FeatureSet, FeatureSetConfig, Standardizer
+from marketlab.features import FeatureSet, FeatureSetConfig, Standardizer, bar_arrays
 from marketlab.models import MLPConfig, initial_weights
 from marketlab.registry import CardContent, ModelRegistry, SplitFacts, load_promoted
 from marketlab.runtime import SessionConfig
@@ -22,11 +22,22 @@ def bars():
     return synthetic_bars(SyntheticConfig(n_bars=N_BARS, seed=4, weekends=True))
 
 
-def feature_config(*, raw: bool = False):
+OWN = {
+    "stretch": {"type": "formula", "formula": "close / sma(close, 20) - 1", "scale": "ratio"},
+    "daily": {"type": "formula", "formula": "on('1d', rsi(3))", "scale": "ratio"},
+    "hour": {"type": "formula", "formula": "calendar(time, 'hour', 'utc')", "scale": "count"},
+}
+"""A user's own features: a formula, one on coarser bars, one that reads the clock."""
+
+
+def feature_config(*, raw: bool = False, own: bool = False):
     inputs = [{"fuzzy_set": "rsi_14", "timeframes": "all"}]
     indicators = {"rsi_14": {"type": "rsi", "period": 14, "source": "close"}}
     if raw:
         inputs.append({"raw_indicator": "rsi_14", "timeframes": "all", "normalization": "zscore"})
+    if own:
+        indicators |= OWN
+        inputs += [{"raw_indicator": name, "normalization": "zscore"} for name in OWN]
     sets = {
         "rsi_14": {
             "indicator": "rsi_14",
@@ -49,13 +60,20 @@ def contrarian(net: MLPConfig, n_inputs: int):
     return weights
 
 
-def card_parts(*, raw: bool = False, name: str = "alpha", policy: DecisionPolicy | None = None):
-    config = feature_config(raw=raw)
+def card_parts(
+    *,
+    raw: bool = False,
+    own: bool = False,
+    name: str = "alpha",
+    policy: DecisionPolicy | None = None,
+):
+    config = feature_config(raw=raw, own=own)
     feature_set = FeatureSet(config)
     standardizer = None
-    if raw:
-        matrix = feature_set.compute(bars().arrays())
-        rows = matrix.rows(np.arange(feature_set.warm_up_bars, 400))
+    if raw or own:
+        matrix = feature_set.compute(bar_arrays(bars()))
+        # Coarser bars take more fine bars than the least that the warm-up states.
+        rows = matrix.rows(np.arange(150, 400))
         standardizer = Standardizer.fit(rows, feature_set.normalization)
     net = MLPConfig(hidden_layers=(8,))
     weights = contrarian(net, len(feature_set.names))

@@ -11,6 +11,15 @@ from marketlab.registry import ModelRegistry, assemble_model, load_promoted
 from marketlab.runtime import MemoryJournal, prove_replay
 
 
+def test_a_users_own_features_are_the_same_in_research_and_running(tmp_path):
+    model = promoted(tmp_path, own=True)
+    assert {"1h_stretch_raw", "1h_daily_raw", "1h_hour_raw"} <= set(model.feature_set.names)
+    proof = prove_replay(model, bars(), start=START, config=CONFIG)
+    assert proof.passed
+    assert proof.equal["features"]
+    assert proof.n_forecasts == proof.n_bars
+
+
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize(
     "limits", [RiskLimits(), RiskLimits(max_daily_loss_fraction=0.002, max_trades_per_day=3)]
@@ -48,8 +57,8 @@ def test_one_wrong_bit_in_a_feature_is_found_and_placed(tmp_path, monkeypatch):
     model = promoted(tmp_path)
     push = FeatureStream.push
 
-    def skewed(self, open, high, low, close, volume):
-        row = push(self, open, high, low, close, volume)
+    def skewed(self, open, high, low, close, volume, **clock):
+        row = push(self, open, high, low, close, volume, **clock)
         if self.bars_seen == START + 8:
             row[4] = np.nextafter(row[4], np.inf)
         return row

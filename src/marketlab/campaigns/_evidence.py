@@ -21,7 +21,7 @@ from marketlab.campaigns._strategy import StrategyConfig
 from marketlab.core import FloatArray, IntArray, IntegrityError, atomic_write, canonical_json
 from marketlab.evaluation import JudgeInput, NullEvidence, Verdict, judge, state_baseline
 from marketlab.evaluation._verdict import JudgedPart
-from marketlab.labels import ZigzagLabelConfig
+from marketlab.labels import ForwardReturnLabelConfig, ZigzagLabelConfig
 
 FILE = "evidence.npz"
 
@@ -160,6 +160,8 @@ def label_text(strategy: StrategyConfig) -> str:
     labels = strategy.training.labels
     if isinstance(labels, ZigzagLabelConfig):
         return f"zigzag legs of {100 * labels.zigzag_threshold:g} %"
+    if not isinstance(labels, ForwardReturnLabelConfig):
+        return labels.formula_name.replace("_", " ")
     bars = "next bar" if labels.horizon == 1 else f"next {labels.horizon} bars"
     dead = f", dead zone {100 * labels.dead_zone:g} %" if labels.dead_zone else ""
     return f"direction of the {bars}{dead}"

@@ -22,7 +22,13 @@ from marketlab.core import Float32Array, FloatArray, IntArray, Progress
 from marketlab.data import BarFrame
 from marketlab.evaluation import causal_baselines, draw_signs, log_loss_skill, sign_flip_surrogate
 from marketlab.evaluation._verdict import JudgedPart
-from marketlab.features import FeatureFamily, FeatureMatrix, FeatureSet, Standardizer
+from marketlab.features import (
+    FeatureFamily,
+    FeatureMatrix,
+    FeatureSet,
+    Standardizer,
+    bar_arrays,
+)
 from marketlab.labels import LabelSet, compute_labels
 from marketlab.models._logistic_family import fit_logistic_binary
 
@@ -93,7 +99,7 @@ class Family:
         for group in self.groups:
             if progress is not None:
                 progress.raise_if_cancelled()
-            arrays = group.bars.arrays()
+            arrays = bar_arrays(group.bars)
             if index != OBSERVED:
                 # Drawn for the whole series: a bar has one sign whatever range a strategy reads.
                 signs = draw_signs(self.n_bars, seed, "null", index)
@@ -101,11 +107,11 @@ class Family:
                     arrays, signs[group.offset : group.offset + len(arrays["close"])]
                 )
             matrices = group.features.compute(arrays, recycle=True)
-            out[group.positions] = self._score_group(group, matrices, arrays["close"])
+            out[group.positions] = self._score_group(group, matrices, arrays)
         return out
 
     def _score_group(
-        self, group: _Group, matrices: Sequence[FeatureMatrix], close: FloatArray
+        self, group: _Group, matrices: Sequence[FeatureMatrix], bars: dict[str, FloatArray]
     ) -> list[float]:
         labels: dict[str, tuple[LabelSet, IntArray]] = {}
         scores: list[float] = []
@@ -114,7 +120,10 @@ class Family:
             config = strategy.training.labels
             key = repr(config)
             if key not in labels:
-                labels[key] = (compute_labels(config, close), causal_state(config, close))
+                labels[key] = (
+                    compute_labels(config, bars),
+                    causal_state(config, bars["close"]),
+                )
             arrays = _model_arrays(
                 strategy, matrix, *labels[key], group.bars.close_time_ns, part=self.judged_part
             )
@@ -123,12 +132,12 @@ class Family:
 
 
 def _surrogate(arrays: dict[str, FloatArray], signs: IntArray) -> dict[str, FloatArray]:
-    """Return the bars with the sign of each log return multiplied by `signs`, volume kept."""
+    """Return the bars with the sign of each log return multiplied by `signs`; the rest is kept."""
     flipped = sign_flip_surrogate(
         arrays["open"], arrays["high"], arrays["low"], arrays["close"], signs
     )
     names = ("open", "high", "low", "close")
-    return {**dict(zip(names, flipped, strict=True)), "volume": arrays["volume"]}
+    return {**arrays, **dict(zip(names, flipped, strict=True))}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,14 @@ from marketlab.campaigns._strategy import StrategyConfig
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import DataError, MarketLabError, iso
 from marketlab.data import BarFrame
-from marketlab.features import FeatureSet, audit_causality, feature_health, feature_issues
+from marketlab.features import (
+    FeatureSet,
+    audit_causality,
+    bar_arrays,
+    feature_health,
+    feature_issues,
+)
+from marketlab.labels import degenerate_reasons
 from marketlab.models import count_parameters
 
 _AUDITED_BARS = 600  # the causality audit recomputes prefixes of so many
@@ -195,7 +202,8 @@ def check_prepared(
             code="LABELS-Degenerate",
             field="training.labels",
             details={"splits": split_facts(prepared)},
-            suggestion="Lower the threshold, or give a longer series.",
+            suggestion="Lower the threshold, give a longer series, or allow it by name in the label"
+            " block, as in `allow: [rare_class]`.",
         )
     warnings += [_warning("LABELS-Degenerate", reason) for reason in degenerate]
     warnings += unhealthy(experiment, prepared)
@@ -206,7 +214,7 @@ def refuse_leaks(strategy: StrategyConfig, bars: BarFrame) -> None:
     """Raise `DataError` if a feature of the first bars changes when later bars do."""
     feature_set = FeatureSet(strategy.feature_config())
     n_bars = max(_AUDITED_BARS, feature_set.warm_up_bars + 50)
-    arrays = {name: values[:n_bars] for name, values in bars.arrays().items()}
+    arrays = {name: values[:n_bars] for name, values in bar_arrays(bars).items()}
     found = audit_causality(feature_set, arrays)
     if found:
         raise DataError(
@@ -256,6 +264,10 @@ def degenerate_labels(prepared: Prepared) -> list[str]:
         elif counts[0] == 0 or counts[2] == 0:
             missing = " and ".join(n for n, c in (("BUY", counts[0]), ("SELL", counts[2])) if not c)
             reasons.append(f"the {part} part has no {missing} sample")
+        else:
+            labels = prepared.labels.restrict(getattr(prepared.fold, part))
+            found = degenerate_reasons(labels, allow=labels.facts["allowed"])
+            reasons += [f"in the {part} part {reason}" for reason in found]
     return reasons
 
 

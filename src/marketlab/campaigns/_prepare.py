@@ -18,8 +18,8 @@ from marketlab.core import (
 )
 from marketlab.data import BarFrame
 from marketlab.evaluation import Fold
-from marketlab.features import FeatureMatrix, FeatureSet, Standardizer
-from marketlab.labels import LabelSet, compute_labels
+from marketlab.features import FeatureMatrix, FeatureSet, Standardizer, bar_arrays
+from marketlab.labels import CLASS_NAMES, LABELS, LabelSet, compute_labels
 
 # How far the first or last bar may lie inside the asked range: a weekend with a holiday.
 _EDGE_DAYS = 7
@@ -127,14 +127,15 @@ def prepare(
     DataNotAvailableError if the bars do not cover the days that a split by dates asks for.
     """
     refuse_uncovered_days(strategy.training.data_split, bars.close_time_ns)
+    refuse_other_tasks(strategy)
     enter: Callable[[str], None] = progress.enter if progress is not None else (lambda _: None)
     enter("computing_indicators")
     feature_set = FeatureSet(strategy.feature_config())
-    arrays = bars.arrays()
+    arrays = bar_arrays(bars)
     enter("creating_features")
     matrix = feature_set.compute(arrays, progress)
     enter("generating_labels")
-    labels = compute_labels(strategy.training.labels, arrays["close"])
+    labels = compute_labels(strategy.training.labels, bars)
     enter("combining_data")
     labels = labels.restrict(usable(matrix, labels))
     samples = SampleTable(symbol_id=np.zeros(len(labels.bar), dtype=np.int64), bar=labels.bar)
@@ -150,6 +151,23 @@ def prepare(
         samples=samples,
         fold=fold,
     )
+
+
+def refuse_other_tasks(strategy: StrategyConfig) -> None:
+    """Raise `ConfigError` unless the label's classes are those that nets and verdicts answer in."""
+    name = strategy.training.labels.source
+    classes = LABELS.get(name).class_names
+    if classes != CLASS_NAMES:
+        kind = f"has the classes {', '.join(classes)}" if classes else "is a number"
+        known = [key for key, item in LABELS.items() if item.class_names == CLASS_NAMES]
+        raise ConfigError(
+            f"a strategy is trained and judged on BUY, HOLD and SELL; the label {name!r} {kind}.",
+            code="LABELS-OtherTask",
+            field="training.labels.source",
+            value=name,
+            suggestion=f"Use one of {', '.join(known)}; the others can be made and studied with"
+            " `marketlab labels build`.",
+        )
 
 
 def usable(matrix: FeatureMatrix, labels: LabelSet) -> IntArray:

@@ -5,9 +5,13 @@ from typing import Any
 
 from marketlab.campaigns._campaign_config import CampaignConfig, DataConfig, Overrides
 from marketlab.campaigns._recipes import recipe_strategy
-from marketlab.campaigns._strategy import StrategyConfig, parse_strategy
+from marketlab.campaigns._strategy import (
+    StrategyConfig,
+    load_strategy_mapping,
+    parse_strategy,
+)
 from marketlab.campaigns._workspace import Workspace
-from marketlab.core import content_id, load_yaml_file
+from marketlab.core import content_id
 from marketlab.data import BarFrame, load_bundled, synthetic_bars
 from marketlab.training import Backend
 
@@ -65,7 +69,7 @@ def strategy_mapping(workspace: Workspace, config: CampaignConfig, name: str) ->
     """Return a strategy's file as plain data: shipped, or of the workspace."""
     if config.strategies.recipe is not None:
         return recipe_strategy(config.strategies.recipe, name)
-    return load_yaml_file(workspace.strategy_path(name))
+    return load_strategy_mapping(workspace.strategy_path(name))
 
 
 def apply_overrides(

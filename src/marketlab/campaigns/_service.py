@@ -14,7 +14,7 @@ from marketlab.campaigns._ledger import ACTIVE, FINAL, Ledger, NewOperation
 from marketlab.campaigns._plan import plan_experiment
 from marketlab.campaigns._resolve import Experiment
 from marketlab.campaigns._start_request import StartRequest, override_one
-from marketlab.campaigns._strategy import parse_strategy
+from marketlab.campaigns._strategy import load_strategy_mapping, parse_strategy
 from marketlab.campaigns._tracker import write_tracker
 from marketlab.campaigns._verdicts import judge_run
 from marketlab.campaigns._workspace import Workspace
@@ -28,7 +28,6 @@ from marketlab.core import (
     RunRecord,
     TransientError,
     from_mapping,
-    load_yaml_file,
     read_json,
 )
 from marketlab.training import checkpoint_exists, checkpoint_facts
@@ -103,7 +102,7 @@ class OperationService:
 
     def _experiment(self, request: StartRequest) -> Experiment:
         path = self.workspace.strategy_path(request.strategy_name)
-        mapping = load_yaml_file(path)
+        mapping = load_strategy_mapping(path)
         changes: list[str] = []
         for field, block in (("symbol", "symbols"), ("timeframe", "timeframes")):
             override_one(mapping, request, field, block, changes)

@@ -25,7 +25,13 @@ from marketlab.core import (
 )
 from marketlab.data import parse_timeframe
 from marketlab.evaluation import DateSplit, RatioSplit
-from marketlab.features import FeatureSet, FeatureSetConfig, Issue, feature_issues
+from marketlab.features import (
+    FeatureSet,
+    FeatureSetConfig,
+    Issue,
+    feature_issues,
+    resolve_features,
+)
 from marketlab.features._issues import Category
 from marketlab.labels import LabelConfig
 from marketlab.models import MLPConfig
@@ -251,8 +257,24 @@ class StrategyConfig(FrozenConfig):
         return content_id(identity)
 
 
+def load_strategy_mapping(path: Path) -> dict[str, Any]:
+    """Read a strategy file; columns of feature files that it names stand in it as formulas.
+
+    The paths of those files begin at the strategy's folder.
+    """
+    return _with_formulas(load_yaml_file(path), path.parent)
+
+
+def _with_formulas(mapping: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    if "indicators" not in mapping:
+        return mapping
+    return {**mapping, "indicators": resolve_features(mapping["indicators"], folder)}
+
+
 def parse_strategy(mapping: dict[str, Any], *, source: str) -> StrategyConfig:
     """Build a strategy from plain data, feature blocks included.
+
+    Entries of type feature become formulas first, so that identities cover what is computed.
 
     Raises
     ------
@@ -265,7 +287,9 @@ def parse_strategy(mapping: dict[str, Any], *, source: str) -> StrategyConfig:
             field="indicators",
             suggestion="Convert it with `marketlab import-strategy FILE`.",
         )
-    migrated = migrate_mapping(mapping, {}, current=SCHEMA_VERSION, source=source)
+    migrated = migrate_mapping(
+        _with_formulas(mapping, None), {}, current=SCHEMA_VERSION, source=source
+    )
     strategy = from_mapping(StrategyConfig, migrated, source=source)
     strategy.feature_config()
     return strategy
@@ -273,7 +297,7 @@ def parse_strategy(mapping: dict[str, Any], *, source: str) -> StrategyConfig:
 
 def load_strategy(path: Path) -> StrategyConfig:
     """Read and check one strategy file."""
-    return parse_strategy(load_yaml_file(path), source=path.name)
+    return parse_strategy(load_strategy_mapping(path), source=path.name)
 
 
 def strategy_issues(

@@ -2,9 +2,13 @@
 
 from typing import Any
 
-from marketlab.campaigns._strategy import load_strategy, strategy_issues
+from marketlab.campaigns._strategy import (
+    load_strategy,
+    load_strategy_mapping,
+    strategy_issues,
+)
 from marketlab.campaigns._workspace import Workspace
-from marketlab.core import ConfigError, DataError, load_yaml_file
+from marketlab.core import ConfigError, DataError
 from marketlab.features import INDICATORS, FeatureSet
 
 
@@ -17,7 +21,7 @@ def validate_strategy_file(workspace: Workspace, name: str) -> dict[str, Any]:
     """
     path = workspace.strategy_path(name)
     try:
-        mapping = load_yaml_file(path)
+        mapping = load_strategy_mapping(path)
     except ConfigError as error:
         issues = [
             {

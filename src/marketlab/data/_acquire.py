@@ -6,24 +6,19 @@ no other. A chunk whose file still has the hash in the journal is never asked fo
 
 import contextlib
 import hashlib
-import json
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from marketlab.core import (
     CancelledError,
     Clock,
     ConflictError,
-    DataNotAvailableError,
     FileLock,
+    FloatArray,
     IntegrityError,
     MarketLabError,
     SystemClock,
@@ -31,74 +26,26 @@ from marketlab.core import (
     atomic_write,
     iso,
 )
-from marketlab.data._bars import BarFrame
 from marketlab.data._catalog import Catalog
+from marketlab.data._chunk import Chunk, canonical_chunk
+from marketlab.data._chunk_files import assemble_bars, chunk_folder, is_whole, write_chunk
+from marketlab.data._fetch_holes import is_closed
+from marketlab.data._fetch_log import FetchLog, start_lines, table_lines
 from marketlab.data._fetch_plan import DatasetPlan, FetchPlan
-from marketlab.data._fetch_quality import FetchQuality, is_closed, judge_fetch
-from marketlab.data._http import REFUSED, Fetched, HttpSession, RetryPolicy
+from marketlab.data._fetch_quality import judge_fetch
+from marketlab.data._fetch_report import check_timeframes, write_report
+from marketlab.data._fetch_state import DatasetState, state_of
 from marketlab.data._journal import ChunkJournal, ChunkRecord
 from marketlab.data._pace import TokenBucket
-from marketlab.data._source import BarSource, Chunk, ChunkRequest, canonical_chunk, time_of
+from marketlab.data._retry import REFUSED, Fetched, Retrier, RetryPolicy
+from marketlab.data._source import BarSource, ChunkRequest, Row, SourceConnection, time_of
+from marketlab.data._workers import Workers
 
 FAILED_IN_A_ROW = 5
 """After so many failed chunks in a row a dataset is left, rather than every request being lost."""
 
 _BEAT_SECONDS = 0.5
-_FINISHED = ("done", "empty")
-
-
-@dataclass
-class DatasetState:
-    """How one dataset of a fetch stands; counts are those of the whole plan unless said."""
-
-    name: str
-    source: str
-    symbol: str
-    timeframe: str
-    start: str
-    end: str
-    n_chunks: int
-    state: str = "pending"
-    chunks: int = 0
-    kept_chunks: int = 0
-    candles: int = 0
-    requests: int = 0
-    failed: int = 0
-    retries: int = 0
-    seconds: float = 0.0
-    message: str = ""
-    dataset_id: str | None = None
-    error: MarketLabError | None = None
-    quality: FetchQuality | None = None
-    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=50))
-
-    @property
-    def rate(self) -> float | None:
-        """Chunks a second of this run; None before the first one."""
-        fresh = self.chunks - self.kept_chunks
-        return fresh / self.seconds if fresh and self.seconds else None
-
-    @property
-    def eta_seconds(self) -> float | None:
-        """Seconds left at the present rate; None if there is none yet."""
-        rate = self.rate
-        return (self.n_chunks - self.chunks) / rate if rate else None
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        facts = {
-            key: value
-            for key, value in vars(self).items()
-            if key not in ("error", "quality", "latencies")
-        }
-        median = float(np.median(self.latencies)) if self.latencies else None
-        verdict = self.quality.verdict if self.quality is not None else None
-        return facts | {
-            "rate": self.rate,
-            "eta_seconds": self.eta_seconds,
-            "median_request_seconds": median,
-            "verdict": verdict,
-        }
+_SHOWN_ERRORS = 3
 
 
 OnStates = Callable[[list[DatasetState]], None]
@@ -121,21 +68,6 @@ def acquire(
     return _Acquisition(plan, raw, catalog, policy, clock or SystemClock()).run(on_tick)
 
 
-def finished_chunks(plan: DatasetPlan, raw: Path) -> set[str]:
-    """Return the names of the chunks that need no request: in the journal, with their file whole.
-
-    Nothing is created.
-    """
-    folder = raw / plan.folder
-    if not folder.is_dir():
-        return set()
-    journal = ChunkJournal(folder)
-    try:
-        return {c.name for c in plan.chunks if _is_whole(journal.records().get(c.name), c, folder)}
-    finally:
-        journal.close()
-
-
 class _Acquisition:
     def __init__(
         self,
@@ -148,17 +80,18 @@ class _Acquisition:
         self.plan, self.raw, self.catalog, self.clock = plan, raw, catalog, clock
         self.policy = policy or RetryPolicy()
         self.stop = threading.Event()
-        self.states = {each.name: _state_of(each) for each in plan.datasets}
-        self.sessions: dict[str, HttpSession] = {}
+        self.states = {each.name: state_of(each) for each in plan.datasets}
+        self.connections: dict[str, SourceConnection] = {}
         self.crash: BaseException | None = None
+        self.log = FetchLog(raw)
 
     def run(self, on_tick: OnStates | None) -> list[DatasetState]:
         lanes: dict[str, list[DatasetPlan]] = {}
         for each in self.plan.datasets:
             if each.source is not None:
                 lanes.setdefault(each.source.name, []).append(each)
-                if each.source.name not in self.sessions:
-                    self.sessions[each.source.name] = self._session(each.source)
+                if each.source.name not in self.connections:
+                    self.connections[each.source.name] = self._connect(each.source)
         # Events, not `join`: an interrupted join takes a running thread for ended (CPython 3.11).
         ended = {name: threading.Event() for name in lanes}
         threads = [
@@ -166,6 +99,9 @@ class _Acquisition:
             for name, plans in lanes.items()
         ]
         states = list(self.states.values())
+        self.log.rows(start_lines(self.plan))
+        if on_tick is not None:
+            on_tick(states)  # so that who watches holds the states, however early an interrupt is
         try:
             for thread in threads:
                 thread.start()
@@ -175,27 +111,29 @@ class _Acquisition:
                 if on_tick is not None:
                     on_tick(states)
         finally:
-            for session in self.sessions.values():
-                session.abort()
+            self.stop.set()
+            for connection in self.connections.values():
+                connection.abort()
             for name, thread in zip(ended, threads, strict=True):
                 if thread.ident is not None:  # it was started
                     ended[name].wait()
-            for session in self.sessions.values():
-                session.close()
+            for connection in self.connections.values():
+                connection.close()
+            self._close_log(states)
         if self.crash is not None:
             raise self.crash
         return states
 
-    def _session(self, source: BarSource) -> HttpSession:
-        return HttpSession(
-            source.base_url,
-            pace=TokenBucket(source.limits.requests_per_second),
-            policy=self.policy,
-            headers=source.headers,
-            secrets=source.secrets,
-            stop=self.stop,
-            clock=self.clock,
-        )
+    def _close_log(self, states: list[DatasetState]) -> None:
+        rows = [(s.name, s.state, f"{s.chunks}/{s.n_chunks}", str(s.candles)) for s in states]
+        with contextlib.suppress(IntegrityError):  # a full disk is told already
+            self.log.rows(table_lines(rows))
+        self.log.close()
+
+    def _connect(self, source: BarSource) -> SourceConnection:
+        pace = TokenBucket(source.limits.requests_per_second)
+        retrier = Retrier(pace, self.policy, stop=self.stop, secrets=source.secrets)
+        return source.connect(retrier, self.clock)
 
     def _lane(self, plans: list[DatasetPlan], ended: threading.Event) -> None:
         """Fetch the datasets of one source, one after the other."""
@@ -209,16 +147,30 @@ class _Acquisition:
                     return
                 except MarketLabError as error:
                     state.state, state.error, state.message = "failed", error, error.message
+                    with contextlib.suppress(IntegrityError):  # a full disk is told already
+                        self.log.write(f"[{each.name}] FAILED: {error.message}", level="ERROR")
                     if error.code == REFUSED or isinstance(error, IntegrityError):
                         for later in plans[position + 1 :]:
                             other = self.states[later.name]
                             other.state, other.error, other.message = "failed", error, error.message
                         return
+            self._check_timeframes(plans)
         except BaseException as error:  # a mistake of ours: told by the thread that waits
             self.crash = error
             self.stop.set()
         finally:
             ended.set()
+
+    def _check_timeframes(self, plans: list[DatasetPlan]) -> None:
+        """Add the comparison of timeframes to the reports of one source's datasets."""
+        done = [(p, i) for p in plans if (i := self.states[p.name].dataset_id) is not None]
+        for name, checks in check_timeframes(done, self.catalog).items():
+            state = self.states[name]
+            if state.quality is not None:
+                state.quality = state.quality.with_checks(checks)
+                state.message = state.quality.sentence
+                (plan,) = (each for each in plans if each.name == name)
+                write_report(self.raw / plan.folder, name, state.quality)
 
     def _dataset(self, plan: DatasetPlan, state: DatasetState) -> None:
         folder = self.raw / plan.folder
@@ -256,8 +208,9 @@ class _DatasetRun:
         assert plan.source is not None
         self.owner, self.plan, self.state, self.folder = owner, plan, state, folder
         self.journal, self.source = journal, plan.source
-        self.session = owner.sessions[plan.source.name]
+        self.connection = owner.connections[plan.source.name]
         self.records = journal.records()
+        self.fresh: dict[str, FloatArray] = {}
         self.started = time.monotonic()
         self._told = 0.0
 
@@ -266,78 +219,95 @@ class _DatasetRun:
         self.state.kept_chunks, self.state.state = self.state.chunks, "running"
         self.started = time.monotonic()
         self.tell()
+        state = self.state
+        self.owner.log.write(
+            f"[{self.plan.name}] dataset {state.start} to {state.end}: {state.n_chunks} chunks, "
+            f"{state.kept_chunks} kept from before"
+        )
+        chunk_folder(self.folder)
         failures: list[MarketLabError] = []
         in_a_row = 0
-        running: dict[Future[tuple[Chunk, Fetched[Chunk]]], ChunkRequest] = {}
         workers = self.source.limits.concurrency
-        with ThreadPoolExecutor(workers, thread_name_prefix=self.plan.name) as pool:
-            while pending or running:
-                while pending and len(running) < 2 * workers:
-                    request = pending.popleft()
-                    running[pool.submit(self._ask, request)] = request
-                done, _ = wait(running, timeout=_BEAT_SECONDS, return_when=FIRST_COMPLETED)
-                try:
-                    for future in done:
-                        error = self._settle(running.pop(future), future)
+        with Workers(workers, self._ask, name=self.plan.name) as threads:
+            while pending or threads.running:
+                while pending and threads.running < 2 * workers:
+                    threads.submit(pending.popleft())
+                # Errors last: they may end the loop, and what came is to be kept.
+                results = threads.finished(_BEAT_SECONDS)
+                results.sort(key=lambda pair: isinstance(pair[1], BaseException))
+                with self.journal.together() if len(results) > 1 else contextlib.nullcontext():
+                    for request, result in results:
+                        error = self._settle(request, result)
                         in_a_row = in_a_row + 1 if error is not None else 0
                         if error is not None:
                             failures.append(error)
                             if in_a_row >= FAILED_IN_A_ROW:
                                 raise error
-                    self._tell_now_and_then()
-                except MarketLabError:
-                    for future in running:
-                        future.cancel()
-                    raise
+                self._tell_now_and_then()
         if failures:
             raise failures[0]
 
-    def _ask(self, request: ChunkRequest) -> tuple[Chunk, Fetched[Chunk]]:
-        """Fetch one chunk and write its file (in a worker thread)."""
+    def _ask(self, request: ChunkRequest) -> Fetched[Chunk]:
+        """Fetch one chunk (in a worker thread)."""
 
-        def parse(body: bytes) -> Chunk:
+        def check(rows: list[Row]) -> Chunk:
             now = self.owner.clock.now().timestamp()
-            return canonical_chunk(self.source.parse(body), request, self.plan.step, now)
+            return canonical_chunk(rows, request, self.plan.step, now)
 
         name = f"{self.plan.name} chunk {request.index + 1}/{len(self.plan.chunks)}"
-        fetched = self.session.get(request.target, parse, name=name)
-        calendar = self.source.calendar
+        fetched = self.connection.fetch(request, check, name=name)
+        calendar = self.plan.calendar
         if not fetched.value.rows and not is_closed(calendar, request.start_s, request.end_s):
             first = fetched  # an open market without bars is asked about once more
-            again = self.session.get(request.target, parse, name=name)
+            again = self.connection.fetch(request, check, name=name)
             fetched = Fetched(
                 again.value,
                 first.attempts + again.attempts,
                 first.seconds + again.seconds,
                 again.skew_seconds,
             )
-        atomic_write(_chunk_path(self.folder, request), fetched.value.payload, durable=False)
-        return fetched.value, fetched
+        return fetched
 
     def _settle(
-        self, request: ChunkRequest, future: Future[tuple[Chunk, Fetched[Chunk]]]
+        self, request: ChunkRequest, result: Fetched[Chunk] | BaseException
     ) -> MarketLabError | None:
-        now = iso(self.owner.clock.now()) or ""
-        try:
-            chunk, fetched = future.result()
-        except CancelledError:
-            raise
-        except MarketLabError as error:
-            self.state.failed += 1
-            self.state.message = error.message
-            self.journal.record(
-                ChunkRecord(
-                    name=request.name,
-                    state="failed",
-                    attempts=1,
-                    target=request.target,
-                    finished_at=now,
-                    error=error.message,
-                )
+        """Write down what came of one request; return the error of a chunk that failed."""
+        if isinstance(result, CancelledError):
+            raise result
+        if isinstance(result, MarketLabError):
+            self._note_failure(request, result)
+            if result.code == REFUSED or isinstance(result, IntegrityError):
+                raise result
+            return result
+        if isinstance(result, BaseException):
+            raise result
+        self._keep(request, result)
+        return None
+
+    def _note_failure(self, request: ChunkRequest, error: MarketLabError) -> None:
+        attempts = int(error.details.get("attempts", 1))
+        self.state.failed += 1
+        self.state.message = error.message
+        place = (request.index, len(self.plan.chunks))
+        text = f"{error.message} ({attempts} attempt(s))"
+        self.state.last_errors = [*self.state.last_errors, text][-_SHOWN_ERRORS:]
+        self.owner.log.failed_chunk(self.plan.name, place, request.start_s, attempts, error.message)
+        self.journal.record(
+            ChunkRecord(
+                name=request.name,
+                state="failed",
+                attempts=attempts,
+                target=request.target,
+                finished_at=self._now(),
+                error=error.message,
             )
-            if error.code == REFUSED or isinstance(error, IntegrityError):
-                raise
-            return error
+        )
+
+    def _keep(self, request: ChunkRequest, fetched: Fetched[Chunk]) -> None:
+        """Write the chunk's file, then its row."""
+        chunk = fetched.value
+        write_chunk(self.folder, request, chunk.payload)
+        self.fresh[request.name] = chunk.table
         record = ChunkRecord(
             name=request.name,
             state="done" if chunk.rows else "empty",
@@ -347,32 +317,49 @@ class _DatasetRun:
             last_time=time_of(chunk.rows[-1][0]) if chunk.rows else None,
             duplicates=chunk.duplicates,
             outside=chunk.outside,
-            sha256=chunk.sha256,
+            sha256=hashlib.sha256(chunk.payload).hexdigest(),
             seconds=round(fetched.seconds, 4),
             skew_seconds=round(fetched.skew_seconds),
             target=request.target,
-            finished_at=now,
+            finished_at=self._now(),
         )
         self.journal.record(record)
         self.records[request.name] = record
         self.state.requests += fetched.attempts
         self.state.retries += fetched.attempts - 1
         self.state.latencies.append(fetched.seconds)
+        self.state.settled.append(time.monotonic())
         self._count(record)
-        return None
+        place = (request.index, len(self.plan.chunks))
+        self.owner.log.chunk(self.plan.name, place, request.start_s, record.n_rows)
+
+    def _now(self) -> str:
+        return iso(self.owner.clock.now()) or ""
 
     def publish(self) -> None:
         """Assemble, check and store the dataset."""
         self.state.state = "publishing"
         records = [self.records[chunk.name] for chunk in self.plan.chunks]
-        bars = assemble_bars(self.plan, self.folder, records)
+        bars = assemble_bars(self.plan, self.folder, records, self.fresh)
         quality = judge_fetch(bars, self.plan, records)
         metadata = bars.metadata | {"quality": quality.of_the_data()}
         self.state.dataset_id = self.owner.catalog.add(replace(bars, metadata=metadata))
         self.state.quality = quality
         atomic_write(self.folder / "journal.jsonl", self.journal.export_lines())
-        atomic_write(self.folder / "quality.md", quality.text(self.plan.name))
+        write_report(self.folder, self.plan.name, quality)
         self.state.state, self.state.message = "done", quality.sentence
+        self.owner.log.rows(
+            [
+                (
+                    f"[{self.plan.name}] total {self.state.candles} candles in "
+                    f"{len(records)} chunks, {self.state.retries} retries"
+                ),
+                (
+                    f"[{self.plan.name}] saved {self.plan.symbol} {self.state.timeframe} "
+                    f"{self.state.dataset_id}: {quality.sentence}"
+                ),
+            ]
+        )
 
     def tell(self) -> None:
         self._told = time.monotonic()
@@ -387,7 +374,7 @@ class _DatasetRun:
 
     def _is_kept(self, request: ChunkRequest) -> bool:
         record = self.records.get(request.name)
-        if record is None or not _is_whole(record, request, self.folder):
+        if record is None or not is_whole(record, request, self.folder):
             return False
         self._count(record)
         return True
@@ -395,63 +382,6 @@ class _DatasetRun:
     def _count(self, record: ChunkRecord) -> None:
         self.state.chunks += 1
         self.state.candles += record.n_rows
-
-
-def assemble_bars(plan: DatasetPlan, folder: Path, records: list[ChunkRecord]) -> BarFrame:
-    """Return the bars of all chunks, checked.
-
-    Raises
-    ------
-    DataNotAvailableError if the provider had none in the whole range; IntegrityError if a chunk's
-    file is not the one in the journal; DataError as in `BarFrame.build`.
-    """
-    assert plan.source is not None
-    rows: list[list[float]] = []
-    digest = hashlib.sha256()
-    for chunk, record in zip(plan.chunks, records, strict=True):
-        payload = _chunk_path(folder, chunk).read_bytes()
-        if hashlib.sha256(payload).hexdigest() != record.sha256:
-            raise IntegrityError(
-                f"{_chunk_path(folder, chunk)} was altered after it was written.",
-                code="INTEGRITY-ChunkAltered",
-                suggestion="Run the same command again: only that chunk is asked for.",
-            )
-        digest.update(f"{record.name} {record.sha256}\n".encode())
-        rows += json.loads(payload)
-    if not rows:
-        raise DataNotAvailableError(
-            f"{plan.name} has no bars from {plan.request.start} to {plan.request.end}.",
-            field="start",
-            suggestion="Ask for a range in which it was traded.",
-        )
-    table = np.array(rows, dtype=np.float64)
-    columns: dict[str, Any] = {
-        name: np.ascontiguousarray(table[:, k + 1])
-        for k, name in enumerate(("open", "high", "low", "close", "volume"))
-    }
-    # Seconds are whole and far below 2**53, so they came through float64 unchanged.
-    columns["time"] = table[:, 0].astype(np.int64) * 1_000_000_000
-    request, source = plan.request, plan.source
-    return BarFrame.build(
-        columns,
-        symbol=plan.symbol,
-        timeframe=request.timeframe,
-        source=source.name,
-        provenance=f"{len(plan.chunks)} requests to {source.base_url}",
-        licence=f"terms of {source.name}",
-        metadata={
-            "provider_symbol": request.symbol,
-            "price_type": source.price_type,
-            "volume_unit": source.volume_unit,
-            "range": [time_of(plan.chunks[0].start_s), time_of(plan.chunks[-1].end_s)],
-            "plan_id": plan.plan_id,
-            "lineage": {
-                "raw_folder": str(plan.folder),
-                "n_requests": len(plan.chunks),
-                "chunks_sha256": digest.hexdigest(),
-            },
-        },
-    )
 
 
 @contextlib.contextmanager
@@ -469,32 +399,3 @@ def _only_writer(folder: Path, plan: DatasetPlan) -> Iterator[None]:
         yield
     finally:
         lock.__exit__()
-
-
-def _chunk_path(folder: Path, request: ChunkRequest) -> Path:
-    return folder / "chunks" / f"{request.name}.json"
-
-
-def _is_whole(record: ChunkRecord | None, request: ChunkRequest, folder: Path) -> bool:
-    if record is None or record.state not in _FINISHED or record.target != request.target:
-        return False
-    try:
-        payload = _chunk_path(folder, request).read_bytes()
-    except OSError:
-        return False
-    return hashlib.sha256(payload).hexdigest() == record.sha256
-
-
-def _state_of(plan: DatasetPlan) -> DatasetState:
-    state = DatasetState(
-        name=plan.name,
-        source=plan.request.source,
-        symbol=plan.request.symbol,
-        timeframe=plan.request.timeframe,
-        start=plan.request.start,
-        end=plan.request.end,
-        n_chunks=len(plan.chunks),
-    )
-    if plan.blocked is not None:
-        state.state, state.error, state.message = "blocked", plan.blocked, plan.blocked.message
-    return state

@@ -18,7 +18,7 @@ from marketlab.core import (
     require_utc,
 )
 from marketlab.data._columns import COLUMNS, PRICES, Columns, columns_of
-from marketlab.data._timeframe import parse_timeframe
+from marketlab.data._timeframe import fixed_timeframe_ns, parse_timeframe
 from marketlab.data._validate import ValidationReport, find_errors, time_text
 
 _ID_SCHEMA = "marketlab-bars-1"
@@ -241,8 +241,9 @@ def close_time(opens_at: datetime, timeframe: str) -> datetime:
 
     Raises
     ------
-    ConfigError for a naive time or an unknown timeframe.
+    ConfigError for a naive time, an unknown timeframe, or one whose bars a calendar ends.
     """
+    fixed_timeframe_ns(timeframe)
     return require_utc(opens_at, field="opens_at") + parse_timeframe(timeframe)
 
 

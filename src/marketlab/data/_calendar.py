@@ -143,7 +143,7 @@ CALENDARS: PluginRegistry[TradingCalendar] = PluginRegistry(
     "calendar", code="CONFIG-UnknownCalendar"
 )
 CALENDARS.add("always", AlwaysOpen(), aliases=("24x7",))
-CALENDARS.add("fx_week", FxWeek())
+CALENDARS.add("fx_week", FxWeek(), aliases=("fx",))
 for _name, _code in {
     "nyse": "XNYS",
     "nasdaq": "XNAS",

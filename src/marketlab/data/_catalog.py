@@ -7,9 +7,10 @@ How a change is noticed at the speed of the disk: the manifest holds the hash of
 and the file's footer holds a seal, the manifest's facts with the dataset's id, written by the
 process that had the bars in its hands. File hash and seal together tie bars and manifest to each
 other, so the id need not be computed again; files without a seal (of earlier versions) get their
-bars hashed on every load. See `_catalog_file.py` for when a file is hashed.
+bars hashed on every load. See `_catalog_file.py` and `_stamp.py` for when a file is hashed.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -32,8 +33,16 @@ from marketlab.core import (
     write_json,
 )
 from marketlab.data._bars import BarFrame
-from marketlab.data._catalog_file import read_stored, seal_problem, write_sealed
+from marketlab.data._catalog_file import (
+    forget,
+    read_stored,
+    seal_problem,
+    stamp_new,
+    write_sealed,
+)
+from marketlab.data._fill import FILLED
 from marketlab.data._lineage import parents_of
+from marketlab.data._stamp import STAMP
 
 _MANIFEST = "manifest.json"
 _BARS = "bars.parquet"
@@ -113,14 +122,16 @@ class Catalog:
                 except OSError as error:
                     raise storage_error(error, folder / _BARS) from error
                 manifest = self._manifest(bars, file_sha256(scratch / _BARS))
+                stamp_new(scratch / _BARS, manifest.file_sha256)
                 write_json(scratch / _MANIFEST, manifest.to_mapping())
         return bars.dataset_id
 
     def load(self, dataset_id: str) -> BarFrame:
         """Return a stored dataset by its id, or by a prefix of it of 8 digits or more.
 
-        The file and its seal are checked against the manifest. A file is hashed once per process,
-        and again whenever its size, place or time of change differ.
+        The file and its seal are checked against the manifest. A file is hashed once, and again
+        whenever its size, place or time of change differ; a stamp beside it (``.bars.stamp``)
+        carries that to later processes.
 
         Raises
         ------
@@ -180,12 +191,13 @@ class Catalog:
     def candidates(self, symbol: str, timeframe: str) -> Manifests:
         """Return the datasets of a symbol and timeframe in their order of preference.
 
-        Real bars come before synthetic ones; among each, the newest added comes first, and of
-        two added at the same moment the one with the greater id.
+        Real bars come before synthetic ones, and among each those as they came before those with
+        filled gaps, which must be asked for by id. Then the newest added comes first, and of two
+        added at the same moment the one with the greater id.
         """
         found = [m for m in self.list() if (m.symbol, m.timeframe) == (symbol, timeframe)]
         found.sort(key=lambda m: (m.added_at, m.dataset_id), reverse=True)
-        return sorted(found, key=lambda m: m.is_synthetic)
+        return sorted(found, key=lambda m: (m.is_synthetic, FILLED in m.metadata))
 
     def list(self) -> Manifests:
         """Return all manifests, by symbol, timeframe and time of adding.
@@ -200,15 +212,18 @@ class Catalog:
         key = ("symbol", "timeframe", "added_at", "dataset_id")
         return sorted(manifests, key=lambda m: tuple(str(getattr(m, name)) for name in key))
 
-    def verify(self) -> CatalogFindings:
-        """Hash every file and return what is missing, altered, stale, or stored by nobody.
+    def verify(self, *, described: Collection[Path] = ()) -> CatalogFindings:
+        """Hash every file, stamped or not; return what is missing, altered, stale or stray.
 
         A dataset is stale if one that it was made from is gone, or has been replaced: a newer one
-        of the same symbol, timeframe and source is stored.
+        of the same symbol, timeframe and source is stored. `described` are files in the catalog's
+        folder that others keep account of (`FileManifests`); they, and the folders that hold
+        them, are left out.
         """
+        others = {folder for path in described for folder in (path, *path.parents)}
         findings: CatalogFindings = []
         for path in sorted(self.root.iterdir()) if self.root.is_dir() else []:
-            if path.name != _LOCK:
+            if path.name != _LOCK and path not in others:
                 findings += self._verify_entry(path)
         return findings + self._stale()
 
@@ -235,20 +250,21 @@ class Catalog:
         return findings
 
     def _verify_entry(self, path: Path) -> CatalogFindings:
-        if path.name.startswith(".") or not (path / _MANIFEST).is_file():
-            text = (
-                "is no dataset: it has no manifest.json; left by a stopped run, it may be deleted."
-            )
+        if path.name.startswith("."):
+            return [_finding("orphan", path, "was left by a stopped run and may be deleted.")]
+        if not (path / _MANIFEST).is_file():
+            text = "is no dataset, and holds nothing that a manifest of files registers."
             return [_finding("orphan", path, text)]
         findings = [
             _finding("orphan", extra, "belongs to no dataset.")
             for extra in sorted(path.iterdir())
-            if extra.name not in {_MANIFEST, _BARS}
+            if extra.name not in {_MANIFEST, _BARS, STAMP}
         ]
         try:
             manifest = _read_manifest(path / _MANIFEST)
         except MarketLabError as error:
-            return [*findings, _finding("altered", path / _MANIFEST, error.message)]
+            text = error.message.removeprefix(f"{path / _MANIFEST} ")
+            return [*findings, _finding("altered", path / _MANIFEST, text)]
         if not (path / _BARS).is_file():
             return [*findings, _finding("missing", path / _BARS, "is missing.")]
         if manifest.folder != path.name:
@@ -257,6 +273,7 @@ class Catalog:
         try:
             self._check_file(path / _BARS, manifest, file_sha256(path / _BARS))
         except MarketLabError as error:
+            forget(path / _BARS)
             findings.append(_finding("altered", path / _BARS, error.message))
         return findings
 
@@ -314,9 +331,13 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         return from_mapping(Manifest, read_json(path), source=str(path))
     except (MarketLabError, TypeError, ValueError) as error:
+        field = getattr(error, "field", None)
         raise IntegrityError(
-            f"{path} is no valid manifest: {error}",
+            f"{path} is no valid manifest{f' at {field}' if field else ''}: "
+            f"{getattr(error, 'message', str(error)).removeprefix(f'{path}: ')}",
             code="INTEGRITY-DatasetAltered",
+            field=field,
+            value=getattr(error, "value", None),
             suggestion="Restore the file, or delete the dataset's folder and add it again.",
         ) from error
 

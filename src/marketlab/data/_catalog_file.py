@@ -1,26 +1,32 @@
 """The Parquet file of a stored dataset: written with a seal, read while it is being hashed.
 
-A file's hash is remembered for this process by path, inode, size and times of change, so that
-loading again costs no second look at the bytes. The time of change (ctime) cannot be set by a
-program, but it has a grain: a file changed less than a second ago is therefore not remembered.
+A file's hash is remembered for this process, and in a stamp beside the file for later ones, by
+device, inode, size and times of change; see `_stamp.py` for what that is worth.
 """
 
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import polars as pl
 
 from marketlab.core import canonical_json, file_sha256
 from marketlab.data._bars import BarFrame
+from marketlab.data._stamp import (
+    FileState,
+    clock_of,
+    drop_stamp,
+    file_state,
+    is_settled,
+    stamped_hash,
+    write_stamp,
+)
 
 _SEAL = "marketlab"
-_GRAIN_NS = 1_000_000_000
 
-_State: TypeAlias = tuple[int, int, int, int, int]
-_hashes: dict[str, tuple[_State, str]] = {}
+_hashes: dict[str, tuple[FileState, str]] = {}
 
 
 def write_sealed(bars: BarFrame, path: Path, facts: dict[str, Any]) -> None:
@@ -36,21 +42,48 @@ def write_sealed(bars: BarFrame, path: Path, facts: dict[str, Any]) -> None:
 def read_stored(path: Path) -> tuple[Any, str]:
     """Return the frame in a file and the file's SHA-256; the frame is None if it is unreadable.
 
-    The hash is taken at the same time as the bars are read, in a second thread.
+    Where no hash is known, it is taken while the bars are read, in a second thread.
     """
-    state = _state(path)
-    known = _hashes.get(str(path))
-    if known is not None and known[0] == state:
-        return _read(path), known[1]
+    state = file_state(path)
+    found = _known_hash(path, state)
+    if found is not None:
+        frame = _read(path)
+        if file_state(path) == state:
+            _hashes[str(path)] = (state, found)
+            return frame, found
+        state = file_state(path)
+    begun, begun_here = clock_of(path.parent), time.time_ns()
     with ThreadPoolExecutor(1) as pool:
         hashing = pool.submit(file_sha256, path)
         frame = _read(path)
         found = hashing.result()
     # Remembered only if the file stood still meanwhile, and for longer than the clock's grain.
-    still = _state(path) == state
-    if still and time.time_ns() - max(state[3], state[4]) > _GRAIN_NS:
-        _hashes[str(path)] = (state, found)
+    if file_state(path) == state:
+        write_stamp(path, state, found, begun)
+        if is_settled(state, begun_here):
+            _hashes[str(path)] = (state, found)
     return frame, found
+
+
+def stamp_new(path: Path, sha256: str) -> None:
+    """Stamp a file that this process has just written and hashed in a folder of its own.
+
+    Nobody else knows the folder yet, so the time after the hash may stand for that before it.
+    """
+    write_stamp(path, file_state(path), sha256, clock_of(path.parent))
+
+
+def forget(path: Path) -> None:
+    """Drop what this process and the stamp know of a file, so that the next load hashes it."""
+    _hashes.pop(str(path), None)
+    drop_stamp(path)
+
+
+def _known_hash(path: Path, state: FileState) -> str | None:
+    known = _hashes.get(str(path))
+    if known is not None and known[0] == state:
+        return known[1]
+    return stamped_hash(path, state)
 
 
 def seal_problem(path: Path, facts: dict[str, Any]) -> str | None:
@@ -88,14 +121,3 @@ def _read(path: Path) -> Any:
         return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError):
         return None
-
-
-def _state(path: Path) -> _State:
-    status = path.stat()
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )

@@ -3,15 +3,17 @@
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlencode
 
 from marketlab.core import ConfigError
-from marketlab.data._http import MalformedBody
+from marketlab.data._candles import rows_of
+from marketlab.data._http import HttpSource
+from marketlab.data._retry import MalformedBody
 from marketlab.data._source import (
     SOURCES,
     Row,
     SourceLimits,
+    address,
     parse_json,
     setting,
     time_of,
@@ -20,15 +22,13 @@ from marketlab.data._source import (
 _SYMBOL = re.compile(r"[A-Z0-9]{2,10}-[A-Z0-9]{2,10}")
 
 
-class Coinbase:
+class Coinbase(HttpSource):
     """Public candles; address and pace from ``MARKETLAB_COINBASE_URL`` and ``…_RATE``."""
 
     name = "coinbase"
-    headers: Mapping[str, str] = {}
-    secrets: tuple[str, ...] = ()
     price_type = "trade"
     volume_unit = "base"
-    calendar = "24x7"
+    market = "24x7"
     timeframes: Mapping[str, str] = {
         "1m": "60",
         "5m": "300",
@@ -38,9 +38,8 @@ class Coinbase:
     }
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        self.base_url = environment.get(
-            "MARKETLAB_COINBASE_URL", "https://api.exchange.coinbase.com"
-        )
+        declared = address(environment, "MARKETLAB_COINBASE_URL")
+        self.base_url = declared or "https://api.exchange.coinbase.com"
         self.limits = SourceLimits(
             most_candles=300,
             requests_per_second=setting(environment, "MARKETLAB_COINBASE_RATE", 3.0),
@@ -71,18 +70,7 @@ class Coinbase:
         value = parse_json(body)
         if not isinstance(value, list):
             raise MalformedBody(f"a list of candles was expected; received {body[:300]!r}")
-        return [_row(item) for item in value]
-
-
-def _row(item: Any) -> Row:
-    try:
-        at, low, high, open_, close, volume = map(float, item)
-        seconds = int(at)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise MalformedBody(f"a candle has six numbers; received {str(item)[:200]}") from error
-    if seconds != at:
-        raise MalformedBody(f"a candle opens within a second: {str(item)[:200]}")
-    return (seconds, open_, high, low, close, volume)
+        return rows_of(value, order=(0, 3, 2, 1, 4, 5))
 
 
 SOURCES.add("coinbase", Coinbase)

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from marketlab.core import DataError, FloatArray, IntArray
-from marketlab.data._timeframe import timeframe_ns
+from marketlab.data._timeframe import fixed_timeframe_ns, parse_timeframe
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = ("time", *PRICES, "volume", "close_time")
@@ -25,9 +25,11 @@ def columns_of(table: Any, timeframe: str) -> tuple[Columns, bool]:
 
     Raises
     ------
-    DataError if a column is missing, has another type or length, or a time has no zone.
+    DataError if a column is missing, has another type or length, or a time has no zone;
+    ConfigError for an unknown timeframe, and where `close_time` is missing of bars of several
+    trading days, whose end no length tells.
     """
-    step = timeframe_ns(timeframe)
+    parse_timeframe(timeframe)
     frame = table if isinstance(table, pl.DataFrame) else pl.DataFrame(_one_dimensional(table))
     missing = [name for name in ("time", *PRICES) if name not in frame.columns]
     if missing:
@@ -46,7 +48,7 @@ def columns_of(table: Any, timeframe: str) -> tuple[Columns, bool]:
     if "close_time" in frame.columns:
         out["close_time"] = _times(frame, "close_time")
     else:
-        out["close_time"] = out["time"] + step
+        out["close_time"] = out["time"] + fixed_timeframe_ns(timeframe)
     return out, has_volume
 
 

@@ -1,12 +1,15 @@
-"""The data dictionary: what every stored dataset holds, in Markdown."""
+"""The data dictionary: what every stored dataset and registered file holds, in Markdown."""
 
+from pathlib import PurePosixPath
 from typing import Any
 
 import polars as pl
 
 from marketlab.data._bars import BarFrame
 from marketlab.data._catalog import Catalog, Manifest
-from marketlab.data._lineage import LINEAGE, parents_of
+from marketlab.data._file_entries import ProcessedEntry, RawEntry
+from marketlab.data._file_manifest import FileManifests
+from marketlab.data._lineage import LINEAGE, parents_of, transform_of
 
 COLUMN_TEXTS = {
     "time": "opening time of the bar, UTC",
@@ -16,28 +19,42 @@ COLUMN_TEXTS = {
     "close": "last price, quote currency",
     "volume": "traded volume in the source's unit; zeros if the source brought none",
     "close_time": "moment from which the bar is known, UTC",
+    "date": "day of the row, by the exchange's calendar",
 }
 """Meaning of each column of bars; a test holds it to the columns that `BarFrame` has."""
+
+_TRANSFORM_KINDS = {"resample_bars": "resampled bars", "fill_gaps": "bars with filled gaps"}
 
 _STATISTICS = ("count", "mean", "std", "min", "25%", "50%", "75%", "max")
 
 
-def data_dictionary(catalog: Catalog, *, generated_at: str) -> str:
+def data_dictionary(
+    catalog: Catalog, *, generated_at: str, files: FileManifests | None = None
+) -> str:
     """Return totals, lineage, columns and statistics of all datasets as Markdown.
 
-    Every file is read and its hash checked; errors are those of `Catalog.load`. `generated_at` is
-    printed as given.
+    Every file is read and its hash checked; errors are those of `Catalog.load` and
+    `FileManifests.checked`. `generated_at` is printed as given. With `files`, the registered raw
+    and derived tables follow: the latest entry of each path.
     """
     manifests = catalog.list()
     rows = sum(m.n_bars for m in manifests)
+    entries = files.latest() if files is not None else ()
+    tables = [(entry, _read_table(files.checked(entry))) for entry in entries] if files else []
+    counted = f" {len(tables)} registered file(s), " if tables else ""
+    counted += f"{sum(table.height for _, table in tables):,} rows." if tables else ""
     parts = [
         "# Data dictionary",
-        f"Generated {generated_at}. {len(manifests)} dataset(s), {rows:,} rows.",
+        f"Generated {generated_at}. {len(manifests)} dataset(s), {rows:,} rows.{counted}",
         "## Lineage",
         *([_lineage_table(manifests)] if manifests else ["No datasets are stored."]),
     ]
+    if tables:
+        parts.append(_file_lineage([entry for entry, _ in tables]))
     for manifest in manifests:
         parts += _dataset(manifest, catalog.load(manifest.dataset_id))
+    for entry, table in tables:
+        parts += _file(entry, table)
     return "\n\n".join(parts) + "\n"
 
 
@@ -54,30 +71,92 @@ def _lineage_table(manifests: list[Manifest]) -> str:
 
 
 def _dataset(manifest: Manifest, bars: BarFrame) -> list[str]:
-    kind = "synthetic" if manifest.is_synthetic else "real"
     facts = [
         ("path", f"{manifest.folder}/bars.parquet"),
         ("dataset id", manifest.dataset_id),
         ("rows × columns", f"{manifest.n_bars:,} × {bars.frame.width}"),
         ("first and last bar", f"{manifest.first_time} to {manifest.last_time}"),
-        ("kind", f"{kind}, {'with' if manifest.has_volume else 'without'} volume"),
+        ("kind", dataset_kind(manifest)),
         ("source", manifest.source),
         ("licence", manifest.licence),
-    ]
-    columns = [
-        (f"`{name}`", str(kind), COLUMN_TEXTS[name]) for name, kind in bars.frame.schema.items()
-    ]
-    numbers = [
-        (f"`{name}`", *_statistics(column))
-        for name, column in zip(bars.frame.columns, bars.frame.get_columns(), strict=True)
-        if column.dtype == pl.Float64
     ]
     return [
         f"## {manifest.symbol} {manifest.timeframe} ({manifest.dataset_id[:12]})",
         _table(("fact", "value"), facts),
-        _table(("column", "type", "meaning"), columns),
-        _table(("column", *_STATISTICS), numbers),
+        *_contents(bars.frame),
     ]
+
+
+def dataset_kind(manifest: Manifest) -> str:
+    """Return what a stored dataset is, by its metadata."""
+    made = transform_of(manifest.metadata)
+    what = "raw bars" if made is None else _TRANSFORM_KINDS.get(made[0], f"made by {made[0]}")
+    kind = "synthetic" if manifest.is_synthetic else "real"
+    return f"{what}, {kind}, {'with' if manifest.has_volume else 'without'} volume"
+
+
+def file_kind(entry: RawEntry | ProcessedEntry) -> str:
+    """Return what a registered file is, by its registered dataset and tier, not by its name."""
+    if isinstance(entry, RawEntry):
+        return "raw"
+    parts, tier = entry.dataset.lower().split("."), entry.tier.lower()
+    if "labels" in parts or tier in {"labels", "thresholds"}:
+        return "labels"
+    if {"dataset", "combined"} & {*parts, tier}:
+        return f"combined, tier {entry.tier}"
+    if tier in {"c", "vix"}:
+        return f"VIX features, tier {entry.tier}"
+    if tier[:1] == "a" and tier[1:].isdigit():
+        return f"indicators, tier {entry.tier}"
+    return f"bars, tier {entry.tier}" if "ohlcv" in parts else f"table, tier {entry.tier}"
+
+
+def _file_lineage(entries: list[RawEntry | ProcessedEntry]) -> str:
+    paths = {entry.md5: entry.path for entry in entries if isinstance(entry, RawEntry)}
+    lines = []
+    for entry in entries:
+        sources = () if isinstance(entry, RawEntry) else entry.source_raw_md5s
+        told = ", ".join(f"`{paths.get(md5, md5)}`" for md5 in sources) or "none"
+        lines.append((f"`{entry.path}`", told, file_kind(entry), entry.dataset))
+    return _table(("file", "raw sources", "kind", "dataset"), lines)
+
+
+def _file(entry: RawEntry | ProcessedEntry, table: Any) -> list[str]:
+    facts = [
+        ("dataset", entry.dataset),
+        ("kind", file_kind(entry)),
+        ("MD5", entry.md5),
+        ("rows × columns", f"{table.height:,} × {table.width}"),
+    ]
+    if isinstance(entry, ProcessedEntry):
+        facts.insert(2, ("version", str(entry.version)))
+    facts += [
+        (f"range of `{name}`", f"{table[name].min()} to {table[name].max()}")
+        for name, kind in table.schema.items()
+        if kind.is_temporal() and table.height
+    ]
+    return [f"## {entry.path}", _table(("fact", "value"), facts), *_contents(table)]
+
+
+def _read_table(path: Any) -> Any:
+    if PurePosixPath(path).suffix == ".csv":
+        return pl.read_csv(path, try_parse_dates=True)
+    return pl.read_parquet(path)
+
+
+def _contents(table: Any) -> list[str]:
+    """Return the table of columns, and that of the numbers in them."""
+    columns = [
+        (f"`{name}`", str(kind), COLUMN_TEXTS.get(name.lower(), "–"))
+        for name, kind in table.schema.items()
+    ]
+    numbers = [
+        (f"`{name}`", *_statistics(table[name]))
+        for name, kind in table.schema.items()
+        if kind.is_numeric()
+    ]
+    out = [_table(("column", "type", "meaning"), columns)]
+    return [*out, _table(("column", *_STATISTICS), numbers)] if numbers else out
 
 
 def _statistics(column: Any) -> tuple[str, ...]:

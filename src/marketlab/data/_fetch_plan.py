@@ -1,6 +1,7 @@
 """What is to be fetched: recipes, and the requests of a fetch before its first one."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,8 +79,13 @@ class DatasetPlan:
 
     @property
     def symbol(self) -> str:
-        """Name of the stored dataset: the provider's symbol with ``_``, such as ``BTC_USD``."""
-        return self.request.symbol.replace("-", "_")
+        """Symbol of the stored dataset, as strategies spell it, such as ``BTCUSD``."""
+        return canonical_symbol(self.request.symbol)
+
+    @property
+    def file_symbol(self) -> str:
+        """The provider's symbol in names of files, such as ``BTC_USD``."""
+        return re.sub(r"[^A-Za-z0-9]+", "_", self.request.symbol).strip("_")
 
     @property
     def name(self) -> str:
@@ -94,7 +100,14 @@ class DatasetPlan:
     @property
     def folder(self) -> Path:
         """Folder of the dataset's raw chunks, under the raw folder."""
-        return Path(self.request.source) / f"{self.symbol}_{self.request.timeframe}"
+        top = self.request.source if self.source is None else self.source.folder
+        return Path(top) / f"{self.file_symbol}_{self.request.timeframe}"
+
+    @property
+    def calendar(self) -> str:
+        """Name of the calendar by which the symbol trades, of a dataset that is not blocked."""
+        assert self.source is not None
+        return self.source.calendar(self.request.symbol)
 
 
 @dataclass(frozen=True)
@@ -185,6 +198,15 @@ def plan_fetch(
             raise ConfigError(f"{plan.name} is asked for twice.", field="symbols")
         plans[plan.name] = plan
     return FetchPlan(tuple(plans.values()))
+
+
+def canonical_symbol(provider_symbol: str) -> str:
+    """Return a provider's symbol as strategies spell it: capital letters and digits alone.
+
+    ``BTC-USD``, ``EUR_USD`` and ``BTC/USDT`` become BTCUSD, EURUSD and BTCUSDT; the ending ``=X``,
+    by which Yahoo marks currencies, is left out.
+    """
+    return re.sub(r"[^A-Z0-9]", "", provider_symbol.upper().removesuffix("=X"))
 
 
 def parse_moment(text: str, *, field: str) -> datetime:

@@ -1,58 +1,99 @@
 """What was got of what the market offered: coverage before any filling, holes, a verdict."""
 
-from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import polars as pl
 
-from marketlab.core import BoolArray, FrozenConfig, IntArray
+from marketlab.core import FloatArray, FrozenConfig, IntArray
 from marketlab.data._bars import BarFrame
+from marketlab.data._cross_check import CrossCheck
+from marketlab.data._fetch_holes import Hole, explain_outages, find_holes, open_slots
 from marketlab.data._fetch_plan import DatasetPlan
+from marketlab.data._gaps import runs
 from marketlab.data._journal import ChunkRecord
-from marketlab.data._source import time_of
-from marketlab.data._validate import validate_bars
+from marketlab.data._quality import (
+    CLEAN_COVERAGE,
+    LONGEST_HOLE_NS,
+    OUTLIER_SCORE,
+    PASS_COVERAGE,
+    STALE_BARS,
+    outlier_scores,
+)
+from marketlab.data._validate import time_text
 
-_NEW_YORK = ZoneInfo("America/New_York")
-_PASS_COVERAGE = 0.99
-_WARN_COVERAGE = 0.999
-_LONGEST_HOLE_S = 6 * 3600
-_SHOWN_HOLES = 20
+_SHOWN_OUTLIERS = 50
 _SKEW_TOLD_S = 60.0
 
-_FX_CLOSURES = (
-    ("2020-01-01T00:00", "2020-01-01T22:00"),
-    ("2020-12-24T22:00", "2020-12-25T22:00"),
-    ("2020-12-31T22:00", "2021-01-01T22:00"),
-    ("2022-12-25T22:00", "2022-12-26T22:00"),
-    ("2023-12-24T22:00", "2023-12-25T22:00"),
-    ("2023-12-31T22:00", "2024-01-01T22:00"),
-)
-"""Holidays on which the FX provider had no hourly bar in 2020-2023, as measured; UTC."""
+Verdict: TypeAlias = Literal["pass", "warn", "fail"]
 
 
-class Hole(FrozenConfig):
-    """Open-market slots without a bar; `start` is the first of them."""
+class Outlier(FrozenConfig):
+    """A bar whose close moved unusually far; it is flagged and stays.
 
-    start: str
-    slots: int
+    Attributes
+    ----------
+    log_return : move from the close before.
+    score : the move in units of the scale of the moves before it; see `outlier_scores`.
+    """
+
+    time: str
+    log_return: float
+    score: float
+
+
+class TimeframeCheck(FrozenConfig):
+    """Bars made of a finer fetched dataset beside the fetched ones; None if it cannot be made."""
+
+    made_from: str
+    dataset_id: str
+    with_volume: bool
+    result: CrossCheck | None
+    reason: str = ""
 
 
 class FetchQuality(FrozenConfig):
-    """Coverage of a fetched dataset against its market's calendar."""
+    """The validation report of a fetched dataset against its market's calendar.
 
-    verdict: Literal["pass", "warn", "fail"]
+    Attributes
+    ----------
+    slots, calendar_slots : slots of the fetched range, and those in which the market is open.
+    raw_coverage, coverage : bars per slot; open slots with a bar per open slot.
+    holes : every run of slots without a bar, in order, with its cause; `n_holes` counts those
+        while the market was open.
+    bars_while_closed : bars in slots that the calendar plans none in.
+    duplicates : identical repeats dropped. `conflicting` repeats and `incomplete` bars make their
+        request fail, so that a published dataset has none.
+    outside : rows outside their request dropped.
+    equal_close_runs : runs of `STALE_BARS` or more equal closes.
+    outliers : the 50 with the highest score of `n_outliers`.
+    cross_checks : comparisons with finer bars of the same fetch; empty if it has none.
+    hashes : `dataset_id`, `plan_id`, and `chunks_sha256` over the raw chunks.
+    """
+
+    verdict: Verdict
     reasons: list[str]
     n_bars: int
     slots: int
     calendar_slots: int
+    raw_coverage: float
     coverage: float
     n_holes: int
-    longest_holes: list[Hole]
+    holes: list[Hole]
+    bars_while_closed: int
     duplicates: int
+    conflicting: int = 0
+    incomplete: int = 0
     outside: int
     empty_chunks: int
+    ohlc_violations: int
+    non_positive_prices: int
     zero_volume: int
+    equal_close_runs: int
+    longest_equal_closes: int
+    n_outliers: int
+    outliers: list[Outlier]
+    cross_checks: tuple[TimeframeCheck, ...] = ()
+    hashes: dict[str, str]
     warnings: list[str]
 
     @property
@@ -68,110 +109,120 @@ class FetchQuality(FrozenConfig):
         names = ("verdict", "reasons", "slots", "calendar_slots", "coverage", "n_holes")
         return {name: getattr(self, name) for name in names}
 
-    def text(self, name: str) -> str:
-        """Return the report as Markdown."""
-        holes = [f"- {hole.start}: {hole.slots} slot(s)" for hole in self.longest_holes]
-        more = self.n_holes - len(self.longest_holes)
-        lines = [
-            f"# {name}",
-            "",
-            self.sentence + ".",
-            "",
-            *(f"- {reason}" for reason in self.reasons),
-            f"- slots of 24x7: {self.slots}, of them with a bar {self.n_bars / self.slots:.3%}",
-            f"- equal repeats dropped: {self.duplicates}",
-            f"- rows outside their request dropped: {self.outside}",
-            f"- requests confirmed empty: {self.empty_chunks}",
-            f"- bars without volume: {self.zero_volume}",
-            *(f"- {warning}" for warning in self.warnings),
-            "",
-            "## Longest holes while the market was open (never filled)",
-            "",
-            *(holes or ["none"]),
-            *([f"… and {more} more"] if more > 0 else []),
+    def with_checks(self, checks: list[TimeframeCheck]) -> "FetchQuality":
+        """Return the report with comparisons; bars that differ make a pass a warning."""
+        reasons = [
+            f"{c.result.mismatched} of {c.result.compared} bars differ from those made of "
+            f"{c.made_from}"
+            for c in checks
+            if c.result is not None and c.result.mismatched
         ]
-        return "\n".join(lines) + "\n"
+        verdict = "warn" if reasons and self.verdict == "pass" else self.verdict
+        update = {
+            "cross_checks": tuple(checks),
+            "verdict": verdict,
+            "reasons": self.reasons + reasons,
+        }
+        return self.model_copy(update=update)
 
 
 def judge_fetch(bars: BarFrame, plan: DatasetPlan, records: list[ChunkRecord]) -> FetchQuality:
-    """Return coverage, holes and verdict of fetched `bars`.
+    """Return coverage, holes, oddities and verdict of fetched `bars`.
 
-    Pass needs 99 % of the open-market slots and no hole of more than 6 hours in them; below
-    99.9 % it is a warning.
+    Pass needs 99 % of the open-market slots and no unexplained hole of more than 6 hours in them;
+    below 99.9 %, or with bars while the
+    market is closed, it is a warning. Nothing is filled or removed.
     """
     assert plan.source is not None
     start, end = plan.chunks[0].start_s, plan.chunks[-1].end_s
     slots: IntArray = np.arange(start, end, plan.step, dtype=np.int64)
-    is_open = open_slots(plan.source.calendar, slots)
+    is_open = open_slots(plan.calendar, bars.timeframe, slots)
     has_bar = np.zeros(len(slots), dtype=np.bool_)
     has_bar[(bars.time_ns // 1_000_000_000 - start) // plan.step] = True
     n_open = int(is_open.sum())
-    covered = int((has_bar & is_open).sum())
-    coverage = covered / n_open if n_open else 1.0
-    holes = _holes(slots, has_bar, is_open)
-    longest = max((count for _, count in holes), default=0) * plan.step
-    reasons = []
-    if coverage < _PASS_COVERAGE:
-        reasons.append(f"coverage {coverage:.3%} is below {_PASS_COVERAGE:.0%}")
-    if longest > _LONGEST_HOLE_S:
-        reasons.append(f"the longest hole lasts {longest / 3600:.1f} open hours, more than 6")
-    verdict: Literal["pass", "warn", "fail"] = "fail" if reasons else "pass"
-    if not reasons and coverage < _WARN_COVERAGE:
-        verdict, reasons = "warn", [f"coverage {coverage:.3%} is below {_WARN_COVERAGE:.1%}"]
-    warnings = [f.message for f in validate_bars(bars, bars.timeframe).warnings]
-    skew = max((abs(record.skew_seconds) for record in records), default=0.0)
-    if skew > _SKEW_TOLD_S:
-        warnings.append(f"the provider's clock differs from this machine's by {skew:.0f} s")
+    coverage = int((has_bar & is_open).sum()) / n_open if n_open else 1.0
+    holes = find_holes(plan.calendar, bars.timeframe, slots, has_bar)
+    holes = explain_outages(holes, plan.source.name, plan.step)
+    outside = int((has_bar & ~is_open).sum())
+    verdict, reasons = _verdict(coverage, holes, plan.step, outside)
+    _, lengths = runs(bars.close[1:] == bars.close[:-1])
+    equal = lengths[lengths + 1 >= STALE_BARS] + 1
+    outliers = _outliers(bars)
     return FetchQuality(
         verdict=verdict,
         reasons=reasons,
         n_bars=bars.n_bars,
         slots=len(slots),
         calendar_slots=n_open,
+        raw_coverage=bars.n_bars / len(slots),
         coverage=coverage,
-        n_holes=len(holes),
-        longest_holes=[
-            Hole(start=time_of(at), slots=count)
-            for at, count in sorted(holes, key=lambda hole: (-hole[1], hole[0]))[:_SHOWN_HOLES]
-        ],
+        n_holes=sum(hole.cause in ("unknown", "known outage") for hole in holes),
+        holes=holes,
+        bars_while_closed=outside,
         duplicates=sum(record.duplicates for record in records),
         outside=sum(record.outside for record in records),
         empty_chunks=sum(record.state == "empty" for record in records),
+        ohlc_violations=int(_ohlc_violations(bars).sum()),
+        non_positive_prices=int((_least_price(bars) <= 0.0).sum()),
         zero_volume=int((bars.volume == 0.0).sum()),
-        warnings=warnings,
+        equal_close_runs=len(equal),
+        longest_equal_closes=int(lengths.max(initial=0)) + 1,
+        n_outliers=len(outliers),
+        outliers=sorted(outliers, key=lambda each: -each.score)[:_SHOWN_OUTLIERS],
+        hashes={
+            "dataset_id": bars.dataset_id,
+            "plan_id": plan.plan_id,
+            "chunks_sha256": str(bars.metadata["lineage"]["chunks_sha256"]),
+        },
+        warnings=_clock_warnings(records),
     )
 
 
-def open_slots(calendar: str, opens_s: IntArray) -> BoolArray:
-    """Return whether the market is open when each slot opens (seconds of UTC).
-
-    ``24x7``: always. ``fx``: Sunday 17:00 to Friday 17:00 in New York, less known holidays.
-    """
-    if calendar == "24x7":
-        return np.ones(len(opens_s), dtype=np.bool_)
-    local = pl.Series(opens_s * 1000).cast(pl.Datetime("ms", "UTC"))
-    local = local.dt.convert_time_zone(_NEW_YORK.key)
-    hour: IntArray = local.dt.weekday().to_numpy().astype(np.int64) * 24
-    hour = hour + local.dt.hour().to_numpy()
-    is_open: BoolArray = (hour < 5 * 24 + 17) | (hour >= 7 * 24 + 17)
-    for first, stop in _FX_CLOSURES:
-        low, high = (int(np.datetime64(text, "s").astype(np.int64)) for text in (first, stop))
-        is_open &= (opens_s < low) | (opens_s >= high)
-    return is_open
-
-
-def is_closed(calendar: str, start_s: int, end_s: int) -> bool:
-    """Return whether the market is closed throughout ``[start_s, end_s)``."""
-    if calendar == "24x7" or end_s - start_s > 7 * 86_400:
-        return False
-    return not open_slots(calendar, np.arange(start_s, end_s, 60, dtype=np.int64)).any()
+def _verdict(
+    coverage: float, holes: list[Hole], step: int, outside: int
+) -> tuple[Verdict, list[str]]:
+    reasons = []
+    if coverage < PASS_COVERAGE:
+        reasons.append(f"coverage {coverage:.3%} is below {PASS_COVERAGE:.0%}")
+    longest = max((h for h in holes if h.cause == "unknown"), key=lambda h: h.slots, default=None)
+    if longest is not None and longest.slots * step * 1_000_000_000 > LONGEST_HOLE_NS:
+        hours = longest.slots * step / 3600
+        reasons.append(
+            f"the hole from {longest.start} lasts {hours:.1f} open hours without a known cause; "
+            "6 are allowed"
+        )
+    if reasons:
+        return "fail", reasons
+    if coverage < CLEAN_COVERAGE:
+        reasons.append(f"coverage {coverage:.3%} is below {CLEAN_COVERAGE:.1%}")
+    if outside:
+        reasons.append(f"{outside} bars lie where the calendar has the market closed")
+    return ("warn" if reasons else "pass"), reasons
 
 
-def _holes(slots: IntArray, has_bar: BoolArray, is_open: BoolArray) -> list[tuple[int, int]]:
-    """Return (first slot, count) of runs of open slots without a bar; closed time joins no runs."""
-    at = np.flatnonzero(is_open)
-    missing = ~has_bar[at]
-    edge = np.diff(np.concatenate([[0], missing.astype(np.int8), [0]]))
-    starts = np.flatnonzero(edge == 1)
-    stops = np.flatnonzero(edge == -1)
-    return [(int(slots[at[a]]), int(b - a)) for a, b in zip(starts, stops, strict=True)]
+def _outliers(bars: BarFrame) -> list[Outlier]:
+    scores = outlier_scores(bars.close)
+    with np.errstate(invalid="ignore"):
+        rows = np.flatnonzero(scores > OUTLIER_SCORE)
+    moves = np.log(bars.close[rows]) - np.log(bars.close[rows - 1])
+    return [
+        Outlier(time=time_text(int(bars.time_ns[row])), log_return=float(move), score=float(score))
+        for row, move, score in zip(rows, moves, scores[rows], strict=True)
+    ]
+
+
+def _least_price(bars: BarFrame) -> FloatArray:
+    least: FloatArray = np.minimum.reduce([bars.open, bars.high, bars.low, bars.close])
+    return least
+
+
+def _ohlc_violations(bars: BarFrame) -> Any:
+    top, bottom = np.maximum(bars.open, bars.close), np.minimum(bars.open, bars.close)
+    return (bars.high < top) | (bars.low > bottom)
+
+
+def _clock_warnings(records: list[ChunkRecord]) -> list[str]:
+    skew = max((abs(record.skew_seconds) for record in records), default=0.0)
+    if skew <= _SKEW_TOLD_S:
+        return []
+    return [f"the provider's clock differs from this machine's by {skew:.0f} s"]

@@ -4,14 +4,18 @@ import csv
 import io
 from pathlib import Path
 
-from marketlab.core import atomic_write, iso, write_json
-from marketlab.data._acquire import DatasetState
+import polars as pl
+
+from marketlab import __version__
+from marketlab.core import IntegrityError, atomic_write, iso, write_json
+from marketlab.data._bars import BarFrame
 from marketlab.data._catalog import Catalog
 from marketlab.data._fetch_plan import FetchPlan
+from marketlab.data._fetch_state import DatasetState
 
 _HEADER = ("pair", "timeframe", "filename", "candles", "start", "end")
 _COLUMNS = ("time", "open", "high", "low", "close", "volume")
-_MINUTES = {"1m": "M1", "5m": "M5", "15m": "M15", "30m": "M30", "1h": "H1", "1d": "D1"}
+_SCHEMA_VERSION = "1"
 
 
 def write_summary(
@@ -30,25 +34,44 @@ def write_summary(
         if state.dataset_id is None or state.quality is None or state.quality.verdict == "fail":
             continue
         bars = catalog.load(state.dataset_id)
-        name = f"{each.symbol}_{_MINUTES[state.timeframe]}_{span}.parquet"
-        facts = {
-            "dataset_id": bars.dataset_id,
-            "provider": state.source,
-            "provider_symbol": state.symbol,
-            "timeframe": state.timeframe,
-            "price_type": str(bars.metadata["price_type"]),
-            "volume_unit": str(bars.metadata["volume_unit"]),
-            "plan_id": each.plan_id,
-        }
-        payload = io.BytesIO()
-        bars.frame.select(_COLUMNS).write_parquet(payload, compression="snappy", metadata=facts)
-        atomic_write(folder / name, payload.getvalue())
+        short = _short(state.timeframe)
+        name = f"{each.file_symbol}_{short}_{span}.parquet"
+        _write_bars(bars, folder / name, state, plan_id=each.plan_id)
         first, last = (
             (iso(bars.times(at)) or "").replace("T", " ").replace("Z", "+00:00") for at in (0, -1)
         )
-        short = _MINUTES[state.timeframe]
-        writer.writerow((state.symbol, short, name, bars.n_bars, first, last))
+        writer.writerow((state.provider_symbol, short, name, bars.n_bars, first, last))
     write_json(folder / "acquisition_status.json", [state.to_mapping() for state in states])
     path = folder / "acquisition_summary.csv"
     atomic_write(path, lines.getvalue())
     return path
+
+
+def _write_bars(bars: BarFrame, path: Path, state: DatasetState, *, plan_id: str) -> None:
+    """Write canonical Parquet, looked at once more before it takes the name."""
+    facts = {
+        "schema_version": _SCHEMA_VERSION,
+        "dataset_id": bars.dataset_id,
+        "provider": state.source,
+        "provider_symbol": state.provider_symbol,
+        "pair": state.symbol,
+        "timeframe": state.timeframe,
+        "price_type": str(bars.metadata["price_type"]),
+        "volume_unit": str(bars.metadata["volume_unit"]),
+        "range": " to ".join(bars.metadata["range"]),
+        "plan_id": plan_id,
+        "software": f"marketlab {__version__}",
+    }
+    payload = io.BytesIO()
+    table = bars.frame.select(_COLUMNS)
+    table.write_parquet(payload, compression="snappy", metadata=facts)
+    payload.seek(0)
+    if not pl.read_parquet(payload).equals(table):
+        raise IntegrityError(f"{path} did not come back as it was written; it was not kept.")
+    atomic_write(path, payload.getvalue())
+
+
+def _short(timeframe: str) -> str:
+    """Return the file's name of a timeframe, such as M5, H1 or D1."""
+    unit = timeframe.lstrip("0123456789")
+    return f"{unit.upper()}{timeframe.removesuffix(unit)}"

@@ -1,14 +1,12 @@
-"""What is missing against a calendar, and filling that says where it filled."""
+"""What is missing against a calendar."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from marketlab.core import BoolArray, ConfigError, IntArray
-from marketlab.data._bars import BarFrame
-from marketlab.data._calendar import CALENDARS, DAY_NS, TradingCalendar, expected_bars
-from marketlab.data._columns import Columns
-from marketlab.data._lineage import lineage_of
+from marketlab.core import BoolArray, IntArray
+from marketlab.data._bins import bin_borders, day_sessions, session_bins, sessions_around
+from marketlab.data._calendar import DAY_NS, TradingCalendar, expected_bars
 from marketlab.data._timeframe import timeframe_ns
 
 
@@ -41,11 +39,18 @@ class Coverage:
 def find_gaps(time_ns: IntArray, timeframe: str, calendar: TradingCalendar) -> Coverage:
     """Compare the opens of bars, in any order, with those that the calendar plans.
 
-    Daily bars at midnight UTC are compared by date, others by their open. Weekly bars raise
-    ConfigError, since calendars plan bars of a day at most.
+    Daily bars at midnight UTC are compared by date, others by the session that they open in or
+    before; shorter ones by their open. A bar of several
+    trading days is that of the trading day in which it opens, or of the next one: a week may be
+    named by its Monday although that is a holiday. A second bar of one week is unexpected.
     """
     first, last = int(time_ns.min()), int(time_ns.max())
-    if timeframe_ns(timeframe) == DAY_NS and not (time_ns % DAY_NS).any():
+    if timeframe_ns(timeframe) > DAY_NS:
+        return _whole_bars(time_ns, timeframe, calendar)
+    daily = timeframe_ns(timeframe) == DAY_NS
+    if daily and (time_ns % DAY_NS).any():
+        return _days(time_ns, calendar)
+    if daily:
         found = calendar.sessions(first, last + DAY_NS)
         inside = (found.label >= first) & (found.label <= last)
         expected, close = found.label[inside], found.close[inside]
@@ -64,86 +69,51 @@ def find_gaps(time_ns: IntArray, timeframe: str, calendar: TradingCalendar) -> C
     )
 
 
+def _whole_bars(time_ns: IntArray, timeframe: str, calendar: TradingCalendar) -> Coverage:
+    sessions = sessions_around(calendar, timeframe, int(time_ns.min()), int(time_ns.max()))
+    part_of = session_bins(sessions, timeframe)
+    starts, ends = bin_borders(part_of)
+    mine = part_of[np.searchsorted(sessions.close, time_ns, side="right")]
+    names = sessions.open if (time_ns % DAY_NS).any() else sessions.label
+    position = np.searchsorted(part_of[starts], mine)
+    return _by_position(position, names[starts], sessions.close[ends])
+
+
+def _days(time_ns: IntArray, calendar: TradingCalendar) -> Coverage:
+    sessions = sessions_around(calendar, "1d", int(time_ns.min()), int(time_ns.max()))
+    mine = day_sessions(time_ns, sessions)
+    # Missing bars get the name that the others have: so long before their session's open.
+    lead = sessions.open[mine[mine >= 0]] - time_ns[mine >= 0]
+    same = len(lead) > 0 and bool((lead == lead[0]).all())
+    names = sessions.open - (int(lead[0]) if same else 0)
+    return _by_position(mine, names, sessions.close)
+
+
+def _by_position(at: IntArray, names: IntArray, close: IntArray) -> Coverage:
+    """Return the coverage of bars that are the planned ones at the positions `at` (-1: none)."""
+    planned, first_row = np.unique(at, return_index=True)
+    unexpected = np.ones(len(at), dtype=np.bool_)
+    unexpected[first_row[planned >= 0]] = False
+    planned = planned[planned >= 0]
+    span = slice(int(planned[0]), int(planned[-1]) + 1) if len(planned) else slice(0, 0)
+    absent = ~np.isin(np.arange(span.start, span.stop), planned)
+    gap_start, gap_length = runs(absent)
+    return Coverage(
+        expected=names[span],
+        close=close[span],
+        missing=np.flatnonzero(absent),
+        unexpected=np.flatnonzero(unexpected),
+        gap_start=gap_start,
+        gap_length=gap_length,
+    )
+
+
 def runs(flags: BoolArray) -> tuple[IntArray, IntArray]:
     """Return where runs of True start and how long they are."""
     edge = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     starts: IntArray = np.flatnonzero(edge == 1)
     lengths: IntArray = np.flatnonzero(edge == -1) - starts
     return starts, lengths
-
-
-@dataclass(frozen=True, eq=False)
-class FilledBars:
-    """Bars with short gaps filled, and which ones were.
-
-    Attributes
-    ----------
-    is_filled : True for made-up bars, shape (n_bars,).
-    segment : number of the unbroken piece that a bar lies in; no window may cross two of them.
-    n_unfilled : planned bars still missing, all of them in gaps longer than the limit.
-    """
-
-    bars: BarFrame
-    is_filled: BoolArray
-    segment: IntArray
-    n_unfilled: int
-
-
-def fill_gaps(
-    bars: BarFrame, *, calendar: str | TradingCalendar = "always", limit: int = 5
-) -> FilledBars:
-    """Fill gaps of at most `limit` planned bars with the last close and no volume.
-
-    Only forward: a filled bar reads the bar before its gap alone. A longer gap stays as it is,
-    whole, and begins a new segment. The mask goes into no model by itself: keep it with the bars.
-
-    Raises
-    ------
-    ConfigError for a limit below 1; errors of `find_gaps`.
-    """
-    if limit < 1:
-        raise ConfigError(
-            f"limit must be 1 or more, got {limit}.",
-            field="limit",
-            value=limit,
-            code="CONFIG-OutOfRange",
-        )
-    market = CALENDARS.get(calendar, field="calendar") if isinstance(calendar, str) else calendar
-    found = find_gaps(bars.time_ns, bars.timeframe, market)
-    short = found.gap_length <= limit
-    per_gap = np.repeat(short, found.gap_length)
-    at = found.missing[per_gap]
-    extra = found.expected[at]
-    before = np.searchsorted(bars.time_ns, extra) - 1
-    table: Columns = {name: values.copy() for name, values in bars.arrays().items()}
-    for name in ("open", "high", "low"):
-        table[name] = np.concatenate([table[name], bars.close[before]])
-    table["close"] = np.concatenate([table["close"], bars.close[before]])
-    table["volume"] = np.concatenate([table["volume"], np.zeros(len(extra))])
-    times = np.concatenate([bars.time_ns, extra])
-    ends = extra + DAY_NS if timeframe_ns(bars.timeframe) == DAY_NS else found.close[at]
-    order = np.argsort(times, kind="stable")
-    table["time"], table["close_time"] = times, np.concatenate([bars.close_time_ns, ends])
-    filled = BarFrame.build(
-        {name: values[order] for name, values in table.items()},
-        symbol=bars.symbol,
-        timeframe=bars.timeframe,
-        source=f"filled:{bars.source}",
-        provenance=f"gaps of at most {limit} bars filled in {bars.dataset_id}",
-        licence=bars.licence,
-        is_synthetic=bars.is_synthetic,
-        has_volume=bars.has_volume,
-        metadata=lineage_of(
-            "fill_gaps", [bars.dataset_id], {"calendar": market.name, "limit": limit}
-        ),
-    )
-    cuts = found.expected[found.gap_start[~short]]
-    return FilledBars(
-        bars=filled,
-        is_filled=order >= bars.n_bars,
-        segment=np.searchsorted(cuts, filled.time_ns, side="right").astype(np.int64),
-        n_unfilled=int((~per_gap).sum()),
-    )
 
 
 def _found_in(wanted: IntArray, times: IntArray) -> BoolArray:

@@ -1,65 +1,35 @@
-"""One GET with all that may go wrong: the only place that retries, waits and gives up."""
+"""Requests over HTTP to one provider, and the bar sources that are made of them."""
 
 import contextlib
 import http.client
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Generic, TypeVar
+from functools import lru_cache
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from marketlab.core import (
-    CancelledError,
-    Clock,
-    ConfigError,
-    DataError,
-    FrozenConfig,
-    RequestError,
-    SystemClock,
-    TransientError,
-    seed_streams,
+from marketlab.core import Clock, ConfigError, SystemClock
+from marketlab.data._retry import (
+    Answer,
+    Broken,
+    Fetched,
+    MalformedBody,
+    Refused,
+    Retrier,
+    Throttled,
 )
-from marketlab.data._pace import TokenBucket
+from marketlab.data._source import ChunkRequest, Row, SourceFacts, SourceLimits
 
 T = TypeVar("T")
 
-REFUSED = "SOURCE-AccessRefused"
-"""Code of the error for 401 and 403: further requests to that provider are useless."""
-
 _SHOWN_CHARACTERS = 500
 _BLOCK = 65_536
-
-
-class RetryPolicy(FrozenConfig):
-    """How often and how long; seconds. Jitter is full: a wait lies between zero and its bound."""
-
-    attempts: int = 8
-    throttled_attempts: int = 20
-    malformed_attempts: int = 3
-    base_seconds: float = 1.0
-    cap_seconds: float = 60.0
-    throttle_seconds: float = 5.0
-    slow_down_seconds: float = 300.0
-    timeout_seconds: float = 30.0
-    most_bytes: int = 8_000_000
-
-
-class MalformedBody(Exception):
-    """A body with status 200 that is not what was asked for; may be asked for again."""
-
-
-@dataclass(frozen=True)
-class Fetched(Generic[T]):
-    """What one request came to. `skew_seconds` is the provider's Date less our clock."""
-
-    value: T
-    attempts: int
-    seconds: float
-    skew_seconds: float
 
 
 @dataclass(frozen=True)
@@ -69,44 +39,28 @@ class _Reply:
     body: bytes
 
 
-class _Broken(Exception):
-    """The connection failed; `stale` if a kept connection had been closed by the other side."""
-
-    def __init__(self, text: str, *, stale: bool) -> None:
-        super().__init__(text)
-        self.stale = stale
-
-
 class HttpSession:
     """Requests to one provider, on one kept-alive connection per thread.
 
-    `stop` ends all waiting; `abort` ends what is under way too. What is in `secrets` never
-    appears in a message.
+    The retrier's `stop` ends all waiting; `abort` ends what is under way too.
     """
 
     def __init__(
         self,
         base_url: str,
+        retrier: Retrier,
         *,
-        pace: TokenBucket,
-        policy: RetryPolicy,
         headers: Mapping[str, str] | None = None,
-        secrets: tuple[str, ...] = (),
-        stop: threading.Event | None = None,
         clock: Clock | None = None,
     ) -> None:
         parts = urlsplit(base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigError(
-                f"a provider's address starts with http:// or https://; received {base_url!r}.",
-                field="base_url",
-            )
+        if parts.hostname is None:
+            raise ConfigError(f"{base_url!r} is no address.", field="source", value=base_url)
         self.base_url = base_url.rstrip("/")
-        self.stop = stop or threading.Event()
+        self._retrier, self._policy = retrier, retrier.policy
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
-        self._pace, self._policy, self._secrets = pace, policy, secrets
         self._clock = clock or SystemClock()
         self._headers = {
             "Accept": "application/json",
@@ -121,53 +75,30 @@ class HttpSession:
     def get(self, target: str, parse: Callable[[bytes], T], *, name: str) -> Fetched[T]:
         """Ask for `target` (path and query) until `parse` accepts the body, and return its value.
 
-        Timeouts, broken connections, 408 and 5xx are tried again after growing random waits; 429
-        after what Retry-After says, at half the pace; bodies that `parse` refuses a few times.
+        Timeouts, broken connections, 408 and 5xx, 429 and bodies that `parse` refuses are tried
+        again as `Retrier.run` says.
 
         Raises
         ------
-        RequestError for other 4xx and redirects, with the provider's words; DataError for bodies
-        that stay malformed; TransientError if it never answers; CancelledError when stopped.
+        RequestError for other 4xx and redirects, with the provider's words; errors of the retrier.
         """
-        started = time.monotonic()
-        failures = throttled = malformed = attempts = 0
         what = f"{name} ({self.base_url}{target})"
-        while True:
-            self._wait(self._pace.reserve())
-            attempts += 1
+
+        def attempt() -> Answer[T]:
+            reply = self._ask(target)
+            if reply.status != 200:
+                raise self._no_answer(reply)
             try:
-                reply = self._ask(target)
-            except _Broken as error:
-                self._raise_if_stopped()
-                failures += 1
-                self._give_up(failures, self._policy.attempts, f"{error}", what)
-                self._back_off(0 if error.stale else failures, name)
-                continue
-            if reply.status == 200:
-                try:
-                    value = parse(reply.body)
-                except MalformedBody as error:
-                    malformed += 1
-                    if malformed >= self._policy.malformed_attempts:
-                        raise self._malformed(what, malformed, reply, error) from error
-                    self._back_off(malformed, name)
-                    continue
-                seconds = time.monotonic() - started
-                return Fetched(value, attempts, seconds, self._skew(reply))
-            if reply.status == 429:
-                throttled += 1
-                self._throttled(reply, throttled, what)
-            elif reply.status == 408 or reply.status >= 500:
-                failures += 1
-                text = f"status {reply.status}: {self._said(reply)}"
-                self._give_up(failures, self._policy.attempts, text, what)
-                self._back_off(failures, name)
-            else:
-                raise self._final(reply, what)
+                return Answer(parse(reply.body), self._skew(reply))
+            except MalformedBody as error:
+                shown = f"{len(reply.body)} bytes: {self._said(reply)}"
+                raise MalformedBody(f"{error}", shown) from error
+
+        return self._retrier.run(attempt, name=name, what=what)
 
     def abort(self) -> None:
         """Stop waiting and break what is under way."""
-        self.stop.set()
+        self._retrier.stop.set()
         with self._lock:
             for connection in self._open:
                 if connection.sock is not None:
@@ -181,12 +112,6 @@ class HttpSession:
                 connection.close()
             self._open.clear()
 
-    def hide(self, text: str) -> str:
-        """Return `text` without secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
-
     # -- one attempt -------------------------------------------------------------------------------
 
     def _ask(self, target: str) -> _Reply:
@@ -198,12 +123,12 @@ class HttpSession:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             closed = isinstance(error, http.client.RemoteDisconnected | ConnectionResetError)
-            raise _Broken(_words(error), stale=reused and closed) from error
+            raise Broken(_words(error), stale=reused and closed) from error
         try:
             body = self._read(response)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise _Broken(_words(error), stale=False) from error
+            raise Broken(_words(error)) from error
         headers = {key.lower(): value for key, value in response.getheaders()}
         return _Reply(response.status, headers, body)
 
@@ -232,64 +157,82 @@ class HttpSession:
                 self._open.add(kept)
         return kept
 
-    # -- what follows ------------------------------------------------------------------------------
-
-    def _wait(self, seconds: float) -> None:
-        if seconds > 0.0:
-            self.stop.wait(seconds)
-        self._raise_if_stopped()
-
-    def _raise_if_stopped(self) -> None:
-        if self.stop.is_set():
-            raise CancelledError("the fetch was stopped; finished chunks are kept.")
-
-    def _back_off(self, failures: int, name: str) -> None:
-        if failures:
-            bound = min(self._policy.cap_seconds, self._policy.base_seconds * 2.0 ** (failures - 1))
-            self._wait(bound * float(seed_streams(0, "retry", name, failures).uniform()))
-
-    def _throttled(self, reply: _Reply, throttled: int, what: str) -> None:
-        text = f"status 429: {self._said(reply)}"
-        self._give_up(throttled, self._policy.throttled_attempts, text, what)
-        asked = retry_after(reply.headers.get("retry-after"), self._clock.now())
-        wait = self._policy.throttle_seconds if asked is None else asked
-        self._pace.slow_down(self._policy.slow_down_seconds)
-        self._pace.hold(min(wait, 3600.0))
-
-    def _give_up(self, count: int, most: int, text: str, what: str) -> None:
-        if count >= most:
-            raise TransientError(
-                self.hide(f"{what} failed {count} times; the last time: {text}."),
-                code="SOURCE-Unavailable",
-                suggestion="Run the same command later: finished chunks are not asked for again.",
-            )
-
-    def _malformed(self, what: str, count: int, reply: _Reply, error: MalformedBody) -> DataError:
-        shown = f"{len(reply.body)} bytes: {self._said(reply)}"
-        return DataError(
-            self.hide(f"{what} was answered {count} times by a body that is no answer: {error}"),
-            code="SOURCE-Malformed",
-            suggestion="See what the provider (or the proxy before it) sends.",
-            details={"received": shown},
-        )
-
-    def _final(self, reply: _Reply, what: str) -> RequestError:
-        refused = reply.status in {401, 403}
-        return RequestError(
-            self.hide(f"{what} was refused with status {reply.status}: {self._said(reply)}"),
-            code=REFUSED if refused else "SOURCE-Rejected",
-            suggestion="Check the access token in the environment."
-            if refused
-            else "Check symbol, timeframe and dates against what the provider offers.",
-        )
+    def _no_answer(self, reply: _Reply) -> Broken | Throttled | Refused:
+        said = f"status {reply.status}: {self._said(reply)}"
+        if reply.status == 429:
+            return Throttled(said, retry_after(reply.headers.get("retry-after"), self._clock.now()))
+        if reply.status == 408 or reply.status >= 500:
+            return Broken(said)
+        return Refused(said, access=reply.status in {401, 403})
 
     def _said(self, reply: _Reply) -> str:
         text = " ".join(reply.body.decode("utf-8", errors="replace").split())
-        return self.hide(text)[:_SHOWN_CHARACTERS] or "(empty body)"
+        return self._retrier.hide(text)[:_SHOWN_CHARACTERS] or "(empty body)"
 
     def _skew(self, reply: _Reply) -> float:
         moment = _http_date(reply.headers.get("date"))
         return 0.0 if moment is None else (moment - self._clock.now()).total_seconds()
+
+
+class HttpConnection:
+    """The connection of an `HttpSource`: asks for a chunk's target and parses the body."""
+
+    def __init__(self, session: HttpSession, parse: Callable[[bytes], list[Row]]) -> None:
+        self._session, self._parse = session, parse
+
+    def fetch(
+        self, request: ChunkRequest, check: Callable[[list[Row]], T], *, name: str
+    ) -> Fetched[T]:
+        """Return what `check` makes of the request's rows; errors as in `HttpSession.get`."""
+        parse = self._parse
+        return self._session.get(request.target, lambda body: check(parse(body)), name=name)
+
+    def abort(self) -> None:
+        """Break what is under way."""
+        self._session.abort()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+
+class HttpSource(ABC):
+    """What sources over HTTP share; a subclass names itself and has `target` and `parse`."""
+
+    name: str
+    base_url: str
+    limits: SourceLimits
+    market: str
+    headers: Mapping[str, str] = {}
+    secrets: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """Folder of the source's chunks under the raw folder."""
+        return self.name
+
+    def calendar(self, symbol: str) -> str:
+        """Return the name of the calendar that `symbol` trades on."""
+        del symbol
+        return self.market
+
+    @abstractmethod
+    def parse(self, body: bytes) -> list[Row]:
+        """Return the bars of a body in the order received; a bar still open is malformed."""
+
+    def connect(self, retrier: Retrier, clock: Clock) -> HttpConnection:
+        """Return a connection to the provider."""
+        session = HttpSession(self.base_url, retrier, headers=self.headers, clock=clock)
+        return HttpConnection(session, self.parse)
+
+    def facts(self, symbol: str, timeframe: str, start_s: int, end_s: int) -> SourceFacts:
+        """Return what is known about the bars."""
+        del symbol, timeframe, start_s, end_s
+        return SourceFacts(
+            source=self.name,
+            provenance=f"requests to {self.base_url}",
+            licence=f"terms of {self.name}",
+        )
 
 
 def retry_after(text: str | None, now: datetime) -> float | None:
@@ -302,6 +245,7 @@ def retry_after(text: str | None, now: datetime) -> float | None:
     return None if moment is None else max(0.0, (moment - now).total_seconds())
 
 
+@lru_cache(maxsize=16)  # a date stands in all answers of its second
 def _http_date(text: str | None) -> datetime | None:
     if text is None:
         return None

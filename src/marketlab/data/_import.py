@@ -19,6 +19,15 @@ from marketlab.core import (
 )
 from marketlab.data._bars import BarFrame
 from marketlab.data._columns import PRICES
+from marketlab.data._import_accept import (
+    ACCEPTED,
+    ROW_CODES,
+    accept_rows,
+    accepted_findings,
+    check_codes,
+    how_to_accept,
+    told,
+)
 from marketlab.data._import_layouts import LaidOut, read_laid_out
 from marketlab.data._import_times import Times, close_times, read_times
 from marketlab.data._timeframe import parse_timeframe
@@ -52,6 +61,10 @@ class ImportOptions(FrozenConfig):
     decimal : the mark before decimals in CSV files: a point, or a declared comma.
     source, licence : where the file comes from and under which terms, as told in reports.
     is_synthetic : declare made-up bars as such; the flag travels with everything made of them.
+    leave_out : codes of findings in single rows (``DATA-CloseOutsideRange``, …) whose rows are
+        left out instead of refusing the file.
+    widen_range : set high and low to the extremes of a row's four prices where they exclude one.
+        What either option did is told in the report, the provenance and the metadata.
     """
 
     columns: dict[str, str] = Field(default_factory=dict)
@@ -61,6 +74,8 @@ class ImportOptions(FrozenConfig):
     source: str | None = None
     licence: str = "not stated"
     is_synthetic: bool = False
+    leave_out: tuple[str, ...] = ()
+    widen_range: bool = False
 
 
 def import_bars(
@@ -93,12 +108,13 @@ def import_bars(
     chosen = options or ImportOptions()
     parse_timeframe(timeframe)
     _check_zone(timezone)
+    check_codes(chosen.leave_out)
     path = Path(path)
     try:
         laid_out = _read(path, chosen)
         return _import(path, laid_out, symbol, timeframe, timezone, chosen)
     except DataError as error:
-        if path.name in error.message:
+        if path.name in error.message and error.code not in ROW_CODES:
             raise
         raise _named(error, path) from error
 
@@ -119,31 +135,48 @@ def _import(
         if name in headers:
             table[name] = _numbers(raw[headers[name]], headers[name], chosen.decimal)
     table["close_time"] = close_times(times, timeframe)
-    bars = BarFrame.build(
+    frame, accepted = accept_rows(
         pl.DataFrame(table),
+        timeframe,
+        leave_out=chosen.leave_out,
+        widen_range=chosen.widen_range,
+    )
+    bars = BarFrame.build(
+        frame,
         symbol=symbol,
         timeframe=timeframe,
         source=chosen.source or f"file:{path.name}",
-        provenance=_provenance(path, times, laid_out),
+        provenance="; ".join([_provenance(path, times, laid_out), *map(told, accepted)]),
         licence=chosen.licence,
         is_synthetic=chosen.is_synthetic,
+        metadata={ACCEPTED: accepted} if accepted else None,
     )
-    return bars, _with_unread_columns(validate_bars(bars, timeframe), raw.columns, headers)
+    report = _with_unread_columns(validate_bars(bars, timeframe), raw.columns, headers)
+    told_too = (*accepted_findings(accepted), *report.findings)
+    return bars, report.model_copy(update={"findings": told_too})
 
 
 def _times(series: Any, laid_out: LaidOut, timezone: str | None, chosen: ImportOptions) -> Times:
     """Return the moments of the file; its layout's form and zone stand where none is declared."""
     stated = laid_out.zone
-    if stated is not None:
-        _check_zone(stated)
-        if timezone is not None and not _same_zone(stated, timezone):
+    if stated is not None and stated not in zoneinfo.available_timezones():
+        if timezone is None:
             raise DataError(
-                f"the file states that its times are those of {stated}, which contradicts the "
-                f"declared zone {timezone!r}.",
-                code="DATA-ContradictingZone",
+                f"line 2 and the others state the time zone {stated!r}, which is unknown.",
+                code="DATA-UnknownTimezone",
                 field="timezone",
-                suggestion="Leave the zone out: the file says it.",
+                value=stated,
+                suggestion="Declare the zone that is meant, such as America/New_York (--timezone).",
             )
+        stated = None
+    if stated is not None and timezone is not None and not _same_zone(stated, timezone):
+        raise DataError(
+            f"the file states that its times are those of {stated}, which contradicts the "
+            f"declared zone {timezone!r}.",
+            code="DATA-ContradictingZone",
+            field="timezone",
+            suggestion="Leave the zone out: the file says it.",
+        )
     time_format = chosen.time_format or laid_out.time_format
     try:
         return read_times(series, timezone or stated, time_format)
@@ -162,13 +195,13 @@ def _same_zone(one: str, other: str) -> bool:
 
 
 def _named(error: DataError, path: Path) -> DataError:
-    """Return the error with the file's name in front."""
+    """Return the error with the file's name in front, and with how to go on."""
     return DataError(
-        f"{path.name}: {error.message}",
+        error.message if path.name in error.message else f"{path.name}: {error.message}",
         code=error.code,
         field=error.field,
         value=error.value,
-        suggestion=error.suggestion,
+        suggestion=how_to_accept(error.code) if error.code in ROW_CODES else error.suggestion,
         details=error.details,
     )
 
@@ -234,7 +267,7 @@ def _match_headers(headers: list[str], declared: Mapping[str, str], path: Path) 
                 f"{', '.join(repr(h) for h in found)}.",
                 code="DATA-AmbiguousColumn",
                 field=name,
-                suggestion=f"Say which: columns={{'{name}': '{found[0]}'}}.",
+                suggestion=f"Say which: --column {name}={found[0]} (`columns`).",
             )
         if found:
             out[name] = found[0]
@@ -249,7 +282,7 @@ def _missing(name: str, what: str, headers: list[str], path: Path) -> DataError:
         f"{path.name} has no column {what}; it has {shown}.",
         code="DATA-MissingColumn",
         field=name,
-        suggestion="Name the header with the option `columns`.",
+        suggestion=f"If it has another header, name it: --column {name}=HEADER (`columns`).",
     )
 
 
@@ -283,7 +316,7 @@ def _numbers(series: Any, header: str, decimal: str) -> Any:
 
 def _number_hint(text: str, decimal: str) -> str:
     if decimal == "." and _DECIMAL_COMMA.match(text.strip()):
-        return "This is written with a decimal comma: declare it with the option decimal=','."
+        return "This is written with a decimal comma: declare it (--decimal , or decimal=',')."
     mark = "a point" if decimal == "." else "the declared comma"
     return f"Correct or remove these rows; decimals are written with {mark}."
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from marketlab.core import ConfigError, DataError
 from marketlab.data._columns import nanoseconds
-from marketlab.data._timeframe import parse_timeframe
+from marketlab.data._timeframe import fixed_timeframe_ns, parse_timeframe
 
 _UNITS = {"unix_s": 1_000_000_000, "unix_ms": 1_000_000, "unix_us": 1_000, "unix_ns": 1}
 _ISO = re.compile(
@@ -66,6 +66,7 @@ def close_times(times: Times, timeframe: str) -> Any:
     if timeframe in {"1d", "1w"}:
         local = times.utc.dt.convert_time_zone(times.zone)
         return local.dt.offset_by(timeframe).dt.convert_time_zone("UTC")
+    fixed_timeframe_ns(timeframe)
     return times.utc + parse_timeframe(timeframe)
 
 
@@ -110,6 +111,8 @@ def _from_text(text: Any, timezone: str | None, time_format: str | None) -> Time
             f"{text[rows[0]]!r}.",
             code="DATA-NaiveTime",
             field="time",
+            suggestion="Export the file with offsets throughout, best in UTC.",
+            details={"rows": rows},
         )
     has_offsets = offset.null_count() == 0
     naive = _parse_iso(text.str.replace(r"(Z|[+-]\d{2}:?\d{2})$", "") if has_offsets else text)

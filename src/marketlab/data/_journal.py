@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,13 @@ class ChunkRecord:
     error: str | None = None
 
 
+_NAMES = [each.name for each in fields(ChunkRecord)]
+_INSERT = (
+    f"INSERT OR REPLACE INTO chunks ({', '.join(_NAMES)}) "
+    f"VALUES ({', '.join(':' + name for name in _NAMES)})"
+)
+
+
 class ChunkJournal:
     """The journal in `folder`; made if absent. Used by one thread."""
 
@@ -66,12 +73,23 @@ class ChunkJournal:
         ------
         IntegrityError if the disk is full.
         """
-        facts = asdict(chunk)
-        marks = ", ".join(f":{name}" for name in facts)
         with self._guarded():
-            self._database.execute(
-                f"INSERT OR REPLACE INTO chunks ({', '.join(facts)}) VALUES ({marks})", facts
-            )
+            self._database.execute(_INSERT, vars(chunk))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what the block records in one transaction, whole or, if it is killed, not at all.
+
+        What was recorded stays if the block raises.
+        """
+        with self._guarded():
+            self._database.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._database.in_transaction:  # a full disk ends it
+                with self._guarded():
+                    self._database.execute("COMMIT")
 
     def records(self) -> dict[str, ChunkRecord]:
         """Return all chunks by name."""
@@ -88,7 +106,7 @@ class ChunkJournal:
     def export_lines(self) -> str:
         """Return the chunks as JSON lines, by name."""
         return "".join(
-            json.dumps(asdict(chunk), sort_keys=True) + "\n"
+            json.dumps(vars(chunk), sort_keys=True) + "\n"
             for _, chunk in sorted(self.records().items())
         )
 
@@ -126,6 +144,9 @@ def read_journals(raw: Path) -> list[dict[str, Any]]:
         try:
             database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
             try:
+                made = "SELECT 1 FROM sqlite_master WHERE name = 'fetches'"
+                if database.execute(made).fetchone() is None:
+                    continue  # its fetch is making it at this moment
                 rows = database.execute("SELECT plan_id, updated_at, facts FROM fetches").fetchall()
             finally:
                 database.close()

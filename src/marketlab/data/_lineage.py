@@ -1,7 +1,10 @@
 """What a dataset was made from. It travels in the metadata, so a dataset's id does not know it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from marketlab.data._catalog import Manifest
 
 LINEAGE = "lineage"
 
@@ -25,3 +28,16 @@ def parents_of(metadata: Mapping[str, Any]) -> list[str]:
     if not isinstance(lineage, Mapping):
         return []
     return [str(parent) for parent in lineage.get("parents", [])]
+
+
+def children_of(dataset_id: str, manifests: Iterable["Manifest"]) -> list["Manifest"]:
+    """Return the stored datasets that were made from `dataset_id` directly."""
+    return [m for m in manifests if dataset_id in parents_of(m.metadata)]
+
+
+def transform_of(metadata: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Return what made a dataset and its parameters; None for one that came from outside."""
+    lineage = metadata.get(LINEAGE)
+    if not isinstance(lineage, Mapping):
+        return None
+    return str(lineage.get("transform")), dict(lineage.get("parameters", {}))

@@ -68,6 +68,22 @@ class SyntheticMarket:
             )
         return self._frame(symbol, first_bar, stop_bar, with_ceiling=False)
 
+    def planted_edge(self, symbol: str, first_bar: int, stop_bar: int) -> dict[str, Any]:
+        """Return what is planted in a piece: the facts under ``planted_edge`` of `bars`, for it.
+
+        Raises
+        ------
+        ConfigError for a symbol that the market does not have.
+        """
+        entry = self.config.symbol(symbol)
+        ceiling = _Ceiling(self.config)
+        if self.config.edge_strength > 0.0:
+            for number in range(first_bar // BLOCK_BARS, -(-stop_bar // BLOCK_BARS)):
+                start = number * BLOCK_BARS
+                span = slice(max(0, first_bar - start), min(BLOCK_BARS, stop_bar - start))
+                ceiling.add(self._block(entry, number), span)
+        return _planted(self.config, ceiling.value())
+
     def _frame(self, name: str, first: int, stop: int, *, with_ceiling: bool) -> BarFrame:
         config = self.config
         symbol = config.symbol(name)
@@ -101,7 +117,7 @@ class SyntheticMarket:
             last = self._anchor(symbol, number)
             block = self._block(symbol, number)
             if ceiling is not None:
-                ceiling.add(block, min(BLOCK_BARS, stop - start))
+                ceiling.add(block, slice(min(BLOCK_BARS, stop - start)))
             prices, last = _prices(block, last)
             self._remember(symbol, number + 1, last)
             low, high = max(first, start), min(stop, start + BLOCK_BARS)
@@ -175,8 +191,8 @@ class _Ceiling:
         self._tail = np.empty((3, 0))  # direction, drift, variance of the last `horizon` bars
         self._sum, self._count = 0.0, 0
 
-    def add(self, block: Block, n_bars: int) -> None:
-        new = np.stack([block.direction, block.drift, block.variance])[:, :n_bars]
+    def add(self, block: Block, span: slice) -> None:
+        new = np.stack([block.direction, block.drift, block.variance])[:, span]
         rows = np.concatenate([self._tail, new], axis=1)
         h = self._horizon
         n = rows.shape[1] - h

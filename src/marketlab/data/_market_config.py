@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from marketlab.core import ConfigError, FrozenConfig, check_name, did_you_mean
-from marketlab.data._timeframe import parse_timeframe
+from marketlab.data._timeframe import fixed_timeframe_ns
 
 
 class MarketSymbol(FrozenConfig):
@@ -87,7 +87,7 @@ class SyntheticMarketConfig(FrozenConfig):
     @field_validator("timeframe")
     @classmethod
     def _known_timeframe(cls, name: str) -> str:
-        parse_timeframe(name)
+        fixed_timeframe_ns(name)
         return name
 
     @model_validator(mode="after")
@@ -139,18 +139,20 @@ _RECIPE_SYMBOLS = (
 )
 # A strength of 1.21 gives a best attainable accuracy of 0.80 over 15 bars of the recipe.
 _RECIPE_EDGE = {"null": 0.0, "planted": 1.21}
+_MOST_SYMBOLS = 1_000
 
 
-def market_recipe(name: str) -> SyntheticMarketConfig:
+def market_recipe(name: str, *, n_symbols: int = 3) -> SyntheticMarketConfig:
     """Return the market ``null`` (no edge) or ``planted`` (best attainable accuracy about 0.80).
 
-    Both are three coins, round the clock, 3,081,668 one-minute bars from 2020-01-01, alike but
-    for the edge. Ask for fewer by another `n_bars`: the
-    bars kept are the same.
+    Both are coins, round the clock, 3,081,668 one-minute bars from 2020-01-01, alike but for the
+    edge: three named ones and further made-up names. Ask for fewer bars by another `n_bars`: the
+    bars kept are the same, as are those of a symbol whatever `n_symbols` (1 to 1,000) is.
 
     Raises
     ------
-    ConfigError (``CONFIG-UnknownRecipe``) for another name.
+    ConfigError (``CONFIG-UnknownRecipe``) for another name, for fewer than 1 or more than 1,000
+    symbols.
     """
     if name not in _RECIPE_EDGE:
         raise ConfigError(
@@ -160,6 +162,25 @@ def market_recipe(name: str) -> SyntheticMarketConfig:
             value=name,
             suggestion=did_you_mean(name, _RECIPE_EDGE),
         )
+    if not 1 <= n_symbols <= _MOST_SYMBOLS:
+        raise ConfigError(
+            f"a market has 1 to {_MOST_SYMBOLS:,} symbols, not {n_symbols}.",
+            code="CONFIG-OutOfRange",
+            field="n_symbols",
+            value=n_symbols,
+        )
+    more = tuple(_further_coin(number) for number in range(len(_RECIPE_SYMBOLS) + 1, n_symbols + 1))
     return SyntheticMarketConfig(
-        symbols=_RECIPE_SYMBOLS, n_bars=_RECIPE_BARS, edge_strength=_RECIPE_EDGE[name]
+        symbols=(*_RECIPE_SYMBOLS[:n_symbols], *more),
+        n_bars=_RECIPE_BARS,
+        edge_strength=_RECIPE_EDGE[name],
+    )
+
+
+def _further_coin(number: int) -> MarketSymbol:
+    return MarketSymbol(
+        name=f"COIN{number}-USD",
+        start_price=100.0,
+        loadings=(0.85 - 0.05 * (number % 8),),
+        hourly_volatility=0.0055 + 0.0005 * (number % 5),
     )

@@ -8,11 +8,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from marketlab.core import ConfigError
-from marketlab.data._http import MalformedBody
+from marketlab.data._http import HttpSource
+from marketlab.data._retry import MalformedBody
 from marketlab.data._source import (
     SOURCES,
     Row,
     SourceLimits,
+    address,
     parse_json,
     setting,
     time_of,
@@ -21,13 +23,13 @@ from marketlab.data._source import (
 _SYMBOL = re.compile(r"[A-Z0-9]{2,10}_[A-Z0-9]{2,10}")
 
 
-class Oanda:
+class Oanda(HttpSource):
     """Candles for the holder of a token: ``MARKETLAB_OANDA_TOKEN``, ``…_URL``, ``…_RATE``."""
 
     name = "oanda"
     price_type = "mid"
     volume_unit = "ticks"
-    calendar = "fx"
+    market = "fx"
     timeframes: Mapping[str, str] = {
         "1m": "M1",
         "5m": "M5",
@@ -51,12 +53,13 @@ class Oanda:
                 code="SOURCE-MissingToken",
                 field="source",
             )
-        self.base_url = environment.get("MARKETLAB_OANDA_URL", "https://api-fxtrade.oanda.com")
-        self.headers: Mapping[str, str] = {
+        declared = address(environment, "MARKETLAB_OANDA_URL")
+        self.base_url = declared or "https://api-fxtrade.oanda.com"
+        self.headers = {
             "Authorization": f"Bearer {token}",
             "Accept-Datetime-Format": "RFC3339",
         }
-        self.secrets: tuple[str, ...] = (token,)
+        self.secrets = (token,)
         self.limits = SourceLimits(
             most_candles=5000,
             requests_per_second=setting(environment, "MARKETLAB_OANDA_RATE", 2.0),

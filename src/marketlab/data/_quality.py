@@ -9,8 +9,8 @@ from marketlab.core import BoolArray, FloatArray, FrozenConfig, IntArray
 from marketlab.data._bars import BarFrame
 from marketlab.data._calendar import CALENDARS, TradingCalendar
 from marketlab.data._columns import PRICES, Columns, columns_of
+from marketlab.data._fill import filled_mask
 from marketlab.data._gaps import find_gaps, runs
-from marketlab.data._resample import resample_bars
 from marketlab.data._timeframe import parse_timeframe, timeframe_ns
 from marketlab.data._validate import Finding, find_errors, time_text
 
@@ -22,6 +22,38 @@ CLEAN_COVERAGE = 0.999
 LONGEST_HOLE_NS = 6 * 3_600_000_000_000
 _MIN_PAST = 50
 _SHOWN = 5
+_CHECKS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("prices", frozenset({"DATA-NotFinite", "DATA-NonPositivePrice"})),
+    (
+        "open, high, low, close",
+        frozenset(
+            {
+                "QUALITY-OhlcBounds",
+                "DATA-HighBelowLow",
+                "DATA-CloseOutsideRange",
+                "DATA-OpenOutsideRange",
+            }
+        ),
+    ),
+    ("volume", frozenset({"DATA-NotFiniteVolume", "DATA-NegativeVolume"})),
+    ("order", frozenset({"DATA-Unordered"})),
+    ("duplicates", frozenset({"DATA-DuplicateTime"})),
+    ("closing times", frozenset({"DATA-CloseTime", "DATA-OverlappingBars"})),
+    ("stale prices", frozenset({"QUALITY-StaleRun", "QUALITY-NoRange"})),
+    ("outliers", frozenset({"QUALITY-Outlier"})),
+    ("gaps", frozenset({"QUALITY-Missing"})),
+    ("closed market", frozenset({"QUALITY-Outside"})),
+)
+
+
+class QualityCheck(FrozenConfig):
+    """One thing looked at: bars concerned, and the codes of the findings, if any."""
+
+    name: str
+    passed: bool
+    severity: Literal["error", "warning"]
+    count: int
+    codes: tuple[str, ...]
 
 
 class QualityReport(FrozenConfig):
@@ -29,9 +61,10 @@ class QualityReport(FrozenConfig):
 
     Attributes
     ----------
-    expected_bars : bars that the calendar plans from the first bar to the last; None where bars
-        are longer than a day.
-    coverage : share of those that are there.
+    expected_bars : bars that the calendar plans from the first bar to the last; None where there
+        are no bars.
+    coverage : share of those that are there; bars that `fill_gaps` made up count as missing.
+    filled_bars : how many of the bars were made up by it.
     longest_gap_bars : longest run of missing bars.
     outside_bars : bars at whose time the calendar plans none.
     verdict : fail for bars that `BarFrame` refuses, coverage below 99 % or, within a day's
@@ -49,6 +82,24 @@ class QualityReport(FrozenConfig):
     longest_gap_bars: int | None
     findings: tuple[Finding, ...]
     verdict: Literal["pass", "warn", "fail"]
+    filled_bars: int = 0
+
+    def checks(self) -> tuple[QualityCheck, ...]:
+        """Return everything that was looked at, in order, whether or not anything was found."""
+        out = []
+        for name, codes in _CHECKS:
+            found = [f for f in self.findings if f.code in codes]
+            worst = any(f.severity == "error" for f in found)
+            out.append(
+                QualityCheck(
+                    name=name,
+                    passed=not found,
+                    severity="error" if worst else "warning",
+                    count=max((f.count for f in found), default=0),
+                    codes=tuple(f.code for f in found),
+                )
+            )
+        return tuple(out)
 
     def text(self) -> str:
         """Return the report in lines for people."""
@@ -59,7 +110,11 @@ class QualityReport(FrozenConfig):
                 f"{self.calendar}; {self.missing_bars} missing, longest gap "
                 f"{self.longest_gap_bars} bar(s)"
             )
+        if self.filled_bars:
+            lines.append(f"  {self.filled_bars} bar(s) are filled ones and count as missing")
         lines += [f"  {f.severity}: {f.code}: {f.message}" for f in self.findings]
+        sound = ", ".join(check.name for check in self.checks() if check.passed)
+        lines.append(f"  nothing found in: {sound or 'no check'}")
         return "\n".join(lines)
 
 
@@ -79,6 +134,9 @@ def assess_quality(
     parse_timeframe(timeframe)
     market = CALENDARS.get(calendar, field="calendar") if isinstance(calendar, str) else calendar
     columns, _ = columns_of(getattr(table, "frame", table), timeframe)
+    filled = np.zeros(len(columns["time"]), dtype=np.bool_)
+    if isinstance(table, BarFrame):
+        filled = filled_mask(table)
     findings = find_errors(columns)
     facts: dict[str, Any] = dict.fromkeys(
         ("expected_bars", "missing_bars", "outside_bars", "coverage", "longest_gap_bars")
@@ -86,9 +144,8 @@ def assess_quality(
     hole = False
     if len(columns["time"]):
         findings += _ohlc(columns) + _stale(columns) + _outliers(columns)
-        if timeframe_ns(timeframe) <= timeframe_ns("1d"):
-            against, facts, hole = _against(columns["time"], timeframe, market)
-            findings += against
+        against, facts, hole = _against(columns["time"][~filled], timeframe, market)
+        findings += against
     coverage = facts["coverage"]
     bad = any(f.severity == "error" for f in findings) or hole
     bad = bad or (coverage is not None and not coverage >= PASS_COVERAGE)
@@ -99,6 +156,7 @@ def assess_quality(
         calendar=market.name,
         findings=tuple(findings),
         verdict="fail" if bad else "warn" if odd else "pass",
+        filled_bars=int(filled.sum()),
         **(facts | {"coverage": None if coverage != coverage else coverage}),
     )
 
@@ -118,52 +176,6 @@ def outlier_scores(close: FloatArray) -> FloatArray:
         scale = 1.4826 * median.cast(pl.Float64).fill_null(np.nan).to_numpy()
         scores: FloatArray = np.where(scale > 0.0, move / scale, np.nan)
     return scores
-
-
-class CrossCheck(FrozenConfig):
-    """Coarser bars made of finer ones beside those that a source delivered.
-
-    Counts of bars; `times` are the first that differ. A bar that only one side has is no mismatch.
-    """
-
-    compared: int
-    mismatched: int
-    only_resampled: int
-    only_fetched: int
-    times: tuple[str, ...]
-
-
-def cross_check(
-    fine: BarFrame,
-    coarse: BarFrame,
-    *,
-    calendar: str | TradingCalendar = "always",
-    with_volume: bool = False,
-) -> CrossCheck:
-    """Resample `fine` to the timeframe of `coarse` and compare prices exactly (volume if asked).
-
-    Raises
-    ------
-    Errors of `resample_bars`.
-    """
-    made = resample_bars(fine, coarse.timeframe, calendar=calendar).bars
-    _, mine, theirs = np.intersect1d(
-        made.time_ns, coarse.time_ns, assume_unique=True, return_indices=True
-    )
-    names = (*PRICES, "volume") if with_volume else PRICES
-    differs = np.zeros(len(mine), dtype=np.bool_)
-    for name in names:
-        differs |= made.arrays()[name][mine] != coarse.arrays()[name][theirs]
-    low, high = made.time_ns[0], made.time_ns[-1]
-    in_reach = int(((coarse.time_ns >= low) & (coarse.time_ns <= high)).sum())
-    at = made.time_ns[mine[differs]][:_SHOWN]
-    return CrossCheck(
-        compared=len(mine),
-        mismatched=int(differs.sum()),
-        only_resampled=made.n_bars - len(mine),
-        only_fetched=in_reach - len(mine),
-        times=tuple(time_text(int(t)) for t in at),
-    )
 
 
 def _ohlc(columns: Columns) -> list[Finding]:
@@ -223,6 +235,8 @@ def _against(
     outside = np.zeros(len(time_ns), dtype=np.bool_)
     outside[found.unexpected] = True
     closed = f"the market is closed by the calendar {market.name}, or its bars open at other times,"
+    if step > timeframe_ns("1d"):
+        closed = f"another bar lies in the same {timeframe} by the calendar {market.name}"
     findings = _finding("warning", "QUALITY-Missing", "no bar is there", gaps, found.expected)
     findings += _finding("warning", "QUALITY-Outside", closed, outside, time_ns)
     return findings, facts, step < timeframe_ns("1d") and longest * step > LONGEST_HOLE_NS

@@ -7,6 +7,7 @@ import numpy as np
 
 from marketlab.core import ConfigError, DataError, IntArray
 from marketlab.data._bars import BarFrame
+from marketlab.data._bins import day_sessions, session_bins, sessions_around
 from marketlab.data._calendar import CALENDARS, DAY_NS, Sessions, TradingCalendar
 from marketlab.data._lineage import lineage_of
 from marketlab.data._timeframe import timeframe_ns
@@ -49,7 +50,9 @@ def resample_bars(
     """Make bars of `timeframe` out of finer ones.
 
     Bars shorter than a day are counted from each session's open and end with the session at the
-    latest; ``1d`` is a session, ``1w`` the sessions of a Monday-to-Sunday week. A bar is made only
+    latest; ``1d`` is a session, ``1w`` the sessions of a Monday-to-Sunday week, short ones
+    included; ``2w`` and ``1mo`` two such weeks and a calendar month; ``2d``, ``3d`` and ``5d`` so
+    many sessions, counted on the calendar from 29 January 1993. A bar is made only
     if the series reaches from its open to its close by the calendar: one that begins before the
     series, or has not closed by its end, is left out and counted. Volume is the sum (NumPy, in
     order of time). `close_time` is the bar's end by the calendar, or that of its last finer bar
@@ -64,8 +67,7 @@ def resample_bars(
     market = CALENDARS.get(calendar, field="calendar") if isinstance(calendar, str) else calendar
     _check_multiple(bars.timeframe, timeframe)
     since, until = _covered(bars)
-    week = 7 * DAY_NS
-    sessions = market.sessions(int(bars.time_ns[0]) - week, int(bars.time_ns[-1]) + 2 * week)
+    sessions = sessions_around(market, timeframe, int(bars.time_ns[0]), int(bars.time_ns[-1]))
     session = _session_of(bars, sessions)
     inside = session >= 0
     if not inside.any():
@@ -99,7 +101,7 @@ def resample_bars(
     step = timeframe_ns(bars.timeframe)
     planned = -(-(closes - opens) // step)
     if timeframe_ns(timeframe) > DAY_NS:
-        planned = _planned_in_weeks(bars, opens, closes, sessions)
+        planned = _planned_in_sessions(bars, opens, closes, sessions)
     holes = lengths < planned
     return Resampled(
         bars=made,
@@ -129,6 +131,8 @@ def session_rows(time_ns: IntArray, sessions: Sessions) -> IntArray:
 def _session_of(bars: BarFrame, sessions: Sessions) -> IntArray:
     if is_dated(bars, sessions):
         return session_rows(bars.time_ns, sessions)
+    if timeframe_ns(bars.timeframe) == DAY_NS:
+        return day_sessions(bars.time_ns, sessions)
     return sessions.at(bars.time_ns)
 
 
@@ -139,10 +143,9 @@ def _bins(
     step = timeframe_ns(timeframe)
     names = sessions.label if is_dated(bars, sessions) else sessions.open
     if step > DAY_NS:
-        # Day 0 of the epoch is a Thursday: three days later than a Monday.
-        week = (sessions.label // DAY_NS + 3) // 7
-        first = np.searchsorted(week, week[session], side="left")
-        last = np.searchsorted(week, week[session], side="right") - 1
+        part_of = session_bins(sessions, timeframe)
+        first = np.searchsorted(part_of, part_of[session], side="left")
+        last = np.searchsorted(part_of, part_of[session], side="right") - 1
         return names[first], sessions.close[last]
     if step == DAY_NS:
         return names[session], sessions.close[session]
@@ -178,10 +181,10 @@ def _aggregate(bars: BarFrame, rows: IntArray, starts: IntArray) -> dict[str, An
     }
 
 
-def _planned_in_weeks(
+def _planned_in_sessions(
     bars: BarFrame, opens: IntArray, closes: IntArray, sessions: Sessions
 ) -> IntArray:
-    """Return how many finer bars the sessions of each week plan."""
+    """Return how many finer bars the sessions of each coarser bar plan."""
     step = timeframe_ns(bars.timeframe)
     each = np.maximum(1, -(-(sessions.close - sessions.open) // step))
     before = np.concatenate([[0], np.cumsum(each)])
@@ -206,6 +209,15 @@ def _covered(bars: BarFrame) -> tuple[int, int]:
 
 def _check_multiple(fine: str, coarse: str) -> None:
     step, target = timeframe_ns(fine), timeframe_ns(coarse)
+    if step > DAY_NS:
+        raise ConfigError(
+            f"bars of {coarse} cannot be made of bars of {fine}: their trading days are no longer "
+            "told apart.",
+            code="CONFIG-NotCoarser",
+            field="timeframe",
+            value=coarse,
+            suggestion="Make them of daily bars.",
+        )
     if target <= step or target % step:
         raise ConfigError(
             f"bars of {coarse} cannot be made of bars of {fine}; a multiple of {fine} can.",

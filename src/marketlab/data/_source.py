@@ -1,16 +1,20 @@
-"""What a provider of bars over HTTP is, and the bars of one request in their canonical form."""
+"""What a source of bars is, by which one protocol all of them are asked."""
 
-import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeAlias
+from functools import cached_property
+from typing import Any, Protocol, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
-from marketlab.core import Clock, ConfigError, DataError, PluginRegistry, iso, require_utc
-from marketlab.data._http import MalformedBody
+from marketlab.core import Clock, ConfigError, PluginRegistry, iso, require_utc
+from marketlab.data._calendar import CALENDARS
+from marketlab.data._retry import Fetched, MalformedBody, Retrier
 from marketlab.data._timeframe import parse_timeframe
+
+T = TypeVar("T")
 
 Row: TypeAlias = tuple[int, float, float, float, float, float]
 """Open time in seconds of UTC, open, high, low, close, volume."""
@@ -18,7 +22,7 @@ Row: TypeAlias = tuple[int, float, float, float, float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class SourceLimits:
-    """What a provider allows, and how much of it is used."""
+    """What a source allows, and how much of it is used."""
 
     most_candles: int
     requests_per_second: float
@@ -27,7 +31,10 @@ class SourceLimits:
 
 @dataclass(frozen=True)
 class ChunkRequest:
-    """One request of a plan: the bars that open in ``[start_s, end_s)``, seconds of UTC."""
+    """One request of a plan: the bars that open in ``[start_s, end_s)``, seconds of UTC.
+
+    `target` is all that decides what is answered; another one is another request.
+    """
 
     index: int
     symbol: str
@@ -36,52 +43,92 @@ class ChunkRequest:
     end_s: int
     target: str
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Name of the chunk's file, without suffix."""
         return f"{_compact(self.start_s)}_{_compact(self.end_s)}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class SourceFacts:
+    """What a source knows of a symbol's bars, as it stands in the published dataset."""
+
+    source: str
+    provenance: str
+    licence: str
+    is_synthetic: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+class SourceConnection(Protocol):
+    """Asks one source; used by several threads as the source's limits say."""
+
+    def fetch(
+        self, request: ChunkRequest, check: Callable[[list[Row]], T], *, name: str
+    ) -> Fetched[T]:
+        """Return what `check` makes of the rows of `request`, asked for as often as is right.
+
+        A `MalformedBody` that `check` raises is asked about again. Raises as in `Retrier.run`.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Break what is under way, where that can be done."""
+        ...
+
+    def close(self) -> None:
+        """Let everything go; nothing is under way any more."""
+        ...
+
+
 class BarSource(Protocol):
-    """A provider of bars over HTTP. `parse` raises `MalformedBody` for what is no answer."""
+    """Where bars come from: a provider over HTTP, a library, a file, a made-up market.
+
+    Nothing is asked before `connect`, except that sources on this machine look at their files.
+    What is in `secrets` is told nowhere.
+    """
 
     name: str
-    base_url: str
     limits: SourceLimits
-    headers: Mapping[str, str]
     secrets: tuple[str, ...]
     price_type: str
     volume_unit: str
-    calendar: str
     timeframes: Mapping[str, str]
 
+    @property
+    def folder(self) -> str:
+        """Folder of the source's chunks under the raw folder."""
+        ...
+
     def check_symbol(self, symbol: str) -> None:
-        """Raise `ConfigError` if `symbol` is not in the provider's spelling."""
+        """Raise `ConfigError` if `symbol` is not in the source's spelling."""
+        ...
+
+    def calendar(self, symbol: str) -> str:
+        """Return the name of the calendar (`CALENDARS`) by which `symbol` trades."""
         ...
 
     def target(self, symbol: str, timeframe: str, start_s: int, end_s: int) -> str:
-        """Return path and query that ask for the bars opening in ``[start_s, end_s)``."""
+        """Return what asks for the bars opening in ``[start_s, end_s)``, such as path and query."""
         ...
 
-    def parse(self, body: bytes) -> list[Row]:
-        """Return the bars of a body in the order received; a bar still open is malformed."""
+    def facts(self, symbol: str, timeframe: str, start_s: int, end_s: int) -> SourceFacts:
+        """Return what is to be known about the bars opening in ``[start_s, end_s)``."""
+        ...
+
+    def connect(self, retrier: Retrier, clock: Clock) -> SourceConnection:
+        """Return a connection; nothing is asked yet."""
         ...
 
 
 SourceFactory: TypeAlias = Callable[[Mapping[str, str]], BarSource]
 SOURCES: PluginRegistry[SourceFactory] = PluginRegistry("source", code="CONFIG-UnknownSource")
-"""Providers over HTTP by name; called with the environment they give a configured source."""
+"""Sources by name; called with the environment they give a configured source.
 
-
-@dataclass(frozen=True)
-class Chunk:
-    """The checked bars of one request; `payload` is their canonical form, `sha256` its hash."""
-
-    rows: tuple[Row, ...]
-    duplicates: int
-    outside: int
-    payload: bytes
-    sha256: str
+Raises
+------
+ConfigError for wrong settings, and (``CONFIG-MissingExtra``) if a library is not installed.
+"""
 
 
 def plan_chunks(
@@ -101,7 +148,7 @@ def plan_chunks(
     Raises
     ------
     ConfigError for a wrong symbol or timeframe, an empty range, bounds off the grid of bars, or a
-    range that ends in the future.
+    range that ends in the future; errors of the symbol's calendar, if it does not cover the range.
     """
     source.check_symbol(symbol)
     step = step_seconds(source, timeframe)
@@ -114,6 +161,9 @@ def plan_chunks(
             value=count,
         )
     first, stop = _bounds(start, end, step, timeframe, clock)
+    CALENDARS.get(source.calendar(symbol), field="calendar").sessions(
+        first * 1_000_000_000, stop * 1_000_000_000
+    )
     width = count * step
     edges = [(at, min(at + width, stop)) for at in range(first, stop, width)]
     return [
@@ -135,41 +185,6 @@ def step_seconds(source: BarSource, timeframe: str) -> int:
     return int(step.total_seconds())
 
 
-def canonical_chunk(rows: Sequence[Row], request: ChunkRequest, step: int, now_s: float) -> Chunk:
-    """Return rows sorted, inside the request, each time once.
-
-    Rows outside the request are dropped and counted (providers may send some), and so are equal
-    repeats. Bars that have not closed at `now_s` are refused.
-
-    Raises
-    ------
-    DataError naming both rows if one time came with different values; MalformedBody for a bar
-    that is off the grid, not closed, or no possible candle.
-    """
-    kept: dict[int, Row] = {}
-    duplicates = outside = 0
-    for row in rows:
-        if not request.start_s <= row[0] < request.end_s:
-            outside += 1
-            continue
-        known = kept.get(row[0])
-        if known is None:
-            _check_row(row, step, now_s)
-            kept[row[0]] = row
-        elif known == row:
-            duplicates += 1
-        else:
-            raise DataError(
-                f"{request.symbol} {request.timeframe}: two different bars open at "
-                f"{time_of(row[0])}: {known[1:]} and {row[1:]}.",
-                code="SOURCE-ConflictingBars",
-                suggestion="Ask the provider which one is right; nothing is chosen for you.",
-            )
-    ordered = tuple(kept[at] for at in sorted(kept))
-    payload = json.dumps(ordered, separators=(",", ":")).encode()
-    return Chunk(ordered, duplicates, outside, payload, hashlib.sha256(payload).hexdigest())
-
-
 def time_of(seconds: int) -> str:
     """Return seconds of UTC as ISO 8601 with Z."""
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
@@ -189,6 +204,21 @@ def setting(environment: Mapping[str, str], name: str, default: float) -> float:
     return value
 
 
+def address(environment: Mapping[str, str], name: str) -> str | None:
+    """Return an address from the environment, None if it is not set; ConfigError if it is none."""
+    text = environment.get(name)
+    if text is None:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(
+            f"{name} is an address that starts with http:// or https://; received {text!r}.",
+            field="source",
+            value=text,
+        )
+    return text.rstrip("/")
+
+
 def parse_json(body: bytes) -> object:
     """Return a JSON body; MalformedBody if it is none."""
     try:
@@ -196,18 +226,6 @@ def parse_json(body: bytes) -> object:
     except ValueError as error:
         raise MalformedBody(f"not JSON ({error}), {len(body)} bytes") from error
     return value
-
-
-def _check_row(row: Row, step: int, now_s: float) -> None:
-    at, open_, high, low, close, volume = row
-    if at % step:
-        raise MalformedBody(f"the bar at {time_of(at)} is not on the grid of {step} s")
-    if at + step > now_s:
-        raise MalformedBody(f"the bar at {time_of(at)} has not closed yet")
-    # Comparisons with NaN are false, so that it is refused here too.
-    sane = 0.0 < low <= open_ <= high and low <= close <= high < math.inf
-    if not (sane and 0.0 <= volume < math.inf):
-        raise MalformedBody(f"the bar at {time_of(at)} is no possible candle: {row[1:]}")
 
 
 def _bounds(
@@ -227,6 +245,7 @@ def _bounds(
             f"the range ends at {iso(end)}, which is in the future (it is {iso(now)}); "
             "only bars that have closed are fetched.",
             field="end",
+            suggestion=f"Give {time_of(int(now.timestamp()) // step * step)} or an earlier end.",
         )
     if start >= end:
         raise ConfigError(

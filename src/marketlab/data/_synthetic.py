@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, Field, field_validator
 
 from marketlab.core import BoolArray, FloatArray, FrozenConfig, IntArray, check_name, seed_streams
 from marketlab.data._bars import BarFrame
-from marketlab.data._timeframe import parse_timeframe, timeframe_ns
+from marketlab.data._timeframe import fixed_timeframe_ns, timeframe_ns
 
 EDGE_WINDOW_BARS = 14
 EDGE_FRACTION = 0.2
@@ -76,7 +76,7 @@ class SyntheticConfig(FrozenConfig):
     @field_validator("timeframe")
     @classmethod
     def _known_timeframe(cls, name: str) -> str:
-        parse_timeframe(name)
+        fixed_timeframe_ns(name)
         return name
 
     @field_validator("symbol")

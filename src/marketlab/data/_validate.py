@@ -59,12 +59,13 @@ class ValidationReport(FrozenConfig):
         errors = self.errors
         if not errors:
             return
+        found = [finding.to_mapping() for finding in errors]
         more = f" ({len(errors) - 1} more kind(s) of error)" if len(errors) > 1 else ""
         raise DataError(
             f"{subject}: {errors[0].message}{more}",
             code=errors[0].code,
             suggestion="Correct the source; marketlab repairs nothing in silence.",
-            details={"findings": [finding.to_mapping() for finding in errors]},
+            details={"findings": found, "issues": found},
         )
 
 
@@ -155,15 +156,36 @@ def _finder(columns: Columns, severity: Literal["error", "warning"]) -> Callable
 
 
 def _errors(columns: Columns) -> Iterator[Finding]:
-    time, close_time, volume = columns["time"], columns["close_time"], columns["volume"]
+    time, close_time = columns["time"], columns["close_time"]
     if len(time) == 0:
         yield Finding(severity="error", code="DATA-Empty", message="there are no bars.", count=0)
         return
     make = _finder(columns, "error")
+    checks = row_errors(columns)
+    step = np.diff(time)
+    overlap = (step > 0) & (close_time[:-1] > time[1:]) & (close_time > time)[:-1]
+    checks += [
+        ("DATA-CloseTime", close_time <= time, "close_time is not after time"),
+        ("DATA-Unordered", _at_later(step < 0), "time goes back"),
+        ("DATA-DuplicateTime", _at_later(step == 0), "time repeats the bar before"),
+        (
+            "DATA-OverlappingBars",
+            _at_later(overlap),
+            "the bar opens before the one before it has closed (is the timeframe right?)",
+        ),
+    ]
+    for code, at, text in checks:
+        if at.any():
+            yield make(code, at, text)
+
+
+def row_errors(columns: Columns) -> list[tuple[str, BoolArray, str]]:
+    """Return what a bar's own prices and volume break: code, the bars, and the rule in words."""
+    volume = columns["volume"]
     prices = np.stack([columns[name] for name in PRICES])
     open_, high, low, close = prices
     bad = ~np.isfinite(prices).all(axis=0)
-    checks: list[tuple[str, BoolArray, str]] = [
+    return [
         ("DATA-NotFinite", bad, "a price is missing, NaN or infinite"),
         ("DATA-NonPositivePrice", ~bad & (prices <= 0.0).any(axis=0), "a price is zero or less"),
         ("DATA-HighBelowLow", ~bad & (high < low), "high is below low"),
@@ -179,22 +201,7 @@ def _errors(columns: Columns) -> Iterator[Finding]:
         ),
         ("DATA-NotFiniteVolume", ~np.isfinite(volume), "volume is missing, NaN or infinite"),
         ("DATA-NegativeVolume", volume < 0.0, "volume is negative"),
-        ("DATA-CloseTime", close_time <= time, "close_time is not after time"),
     ]
-    step = np.diff(time)
-    overlap = (step > 0) & (close_time[:-1] > time[1:]) & (close_time > time)[:-1]
-    checks += [
-        ("DATA-Unordered", _at_later(step < 0), "time goes back"),
-        ("DATA-DuplicateTime", _at_later(step == 0), "time repeats the bar before"),
-        (
-            "DATA-OverlappingBars",
-            _at_later(overlap),
-            "the bar opens before the one before it has closed (is the timeframe right?)",
-        ),
-    ]
-    for code, at, text in checks:
-        if at.any():
-            yield make(code, at, text)
 
 
 def _at_later(between: BoolArray) -> BoolArray:
@@ -233,7 +240,7 @@ def _gaps(columns: Columns, timeframe: str) -> Iterator[Finding]:
     """Yield holes over weekends and other holes apart: only the second kind is surprising."""
     time, step = columns["time"], timeframe_ns(timeframe)
     hole = time[1:] - columns["close_time"][:-1]
-    at = np.flatnonzero(hole > 0)
+    at = np.flatnonzero(hole >= step)  # in a shorter one there is no place for a bar
     if len(at) == 0:
         return
     # Day 0 of the epoch is a Thursday, so Saturdays are the days with number 2 modulo 7.

@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from marketlab.core import ConfigError, FrozenConfig
 from marketlab.features._expression import Expression
+from marketlab.features._formula import FORMULA, formula_definition
 from marketlab.features._fuzzy import MembershipSpec, with_shoulders
 from marketlab.features._indicator import INDICATORS, SINGLE, IndicatorDefinition, OutputRange
 
@@ -15,15 +16,19 @@ Normalization = Literal["none", "minmax", "zscore"]
 
 
 class IndicatorSpec(FrozenConfig):
-    """One declared indicator: its id in the file, the one name of its type, all parameters."""
+    """One declared indicator: its id in the file, the one name of its type, all parameters.
+
+    Of type ``formula`` the parameters are its text, scale and range.
+    """
 
     id: str
     type: str
-    parameters: dict[str, int | str]
+    parameters: dict[str, int | float | str]
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.definition.check(self.parameters) != self.parameters:
+        definition = self.definition
+        if self.type != FORMULA and definition.check(self.parameters) != self.parameters:
             raise ConfigError(
                 f"indicator {self.id!r} must state every parameter of {self.type}.",
                 code="CONFIG-IndicatorCreationFailed",
@@ -33,6 +38,8 @@ class IndicatorSpec(FrozenConfig):
     @property
     def definition(self) -> IndicatorDefinition:
         """The formula behind `type`."""
+        if self.type == FORMULA:
+            return formula_definition(self.parameters)
         return INDICATORS.get(self.type)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -10,8 +10,10 @@ from marketlab.core import FloatArray, IntArray, Progress, content_id
 from marketlab.features._columns import FeatureColumn, base_expressions, feature_columns
 from marketlab.features._config import FeatureSetConfig
 from marketlab.features._expression import Expression
-from marketlab.features._graph import BLOCK_BARS, Graph, Runner, check_arrays
+from marketlab.features._graph import Graph, check_arrays
 from marketlab.features._matrix import FeatureMatrix
+from marketlab.features._parallel import run_graph
+from marketlab.features._runner import BLOCK_BARS, Runner
 from marketlab.features._stream import FeatureStream
 
 
@@ -36,6 +38,7 @@ class FeatureSet:
             expression.warm_up_bars for expression in self.base
         )
         self.needs_volume = any(column.needs_volume for column in self.feature_columns)
+        self.lookback_periods = config.lookback_periods
 
     def __repr__(self) -> str:
         return f"FeatureSet({len(self.names)} features, warm-up {self.warm_up_bars} bars)"
@@ -86,6 +89,15 @@ class FeatureSet:
         return FeatureStream(self.base, self.names, self.config.lookback_periods)
 
 
+class ColumnSet(Protocol):
+    """What a family computes: named columns, each an expression or its value some bars ago."""
+
+    feature_columns: tuple[FeatureColumn, ...]
+    base: tuple[Expression, ...]
+    warm_up_bars: int
+    lookback_periods: int
+
+
 class FeatureFamily:
     """Several feature sets as one graph, ready to be computed on many series.
 
@@ -94,7 +106,7 @@ class FeatureFamily:
     sets : the feature sets; equal parts are computed and stored once.
     """
 
-    def __init__(self, sets: Sequence[FeatureSet]) -> None:
+    def __init__(self, sets: Sequence[ColumnSet]) -> None:
         self.sets = tuple(sets)
         rows: dict[str, int] = {}
         unique: list[Expression] = []
@@ -104,13 +116,14 @@ class FeatureFamily:
                     rows[expression.key] = len(unique)
                     unique.append(expression)
         self.graph = Graph.of(unique)
-        self.pad = max((each.config.lookback_periods for each in self.sets), default=0)
+        self.pad = max((each.lookback_periods for each in self.sets), default=0)
         self._maps: list[tuple[IntArray, IntArray]] = []
         for each in self.sets:
             row = [rows[each.base[c.base].key] for c in each.feature_columns]
             shift = [self.pad - c.lag for c in each.feature_columns]
             self._maps.append((np.array(row, dtype=np.int64), np.array(shift, dtype=np.int64)))
         self._store: FloatArray | None = None
+        self._runner: Runner | None = None
 
     def compute(
         self,
@@ -118,6 +131,7 @@ class FeatureFamily:
         *,
         progress: Progress | None = None,
         recycle: bool = False,
+        threads: int = 1,
     ) -> list[FeatureMatrix]:
         """Return one matrix per feature set; they share one store.
 
@@ -128,6 +142,8 @@ class FeatureFamily:
         recycle : write into the store of the last call that recycled, which makes its matrices
             invalid. For loops over surrogate series: first use of fresh memory is what costs.
             Such a family may not be shared between threads.
+        threads : how many cores to use; changes no bit. Each thread computes its own outputs, and
+            what two of them need twice.
         """
         used = check_arrays(arrays, self.graph.sources)
         n_bars = len(next(iter(used.values())))
@@ -139,8 +155,10 @@ class FeatureFamily:
             store[:, : self.pad] = np.nan
         if recycle:
             self._store = store
-        runner = Runner(self.graph, max(1, min(BLOCK_BARS, n_bars)))
-        runner.run(used, store, shift=self.pad, progress=progress)
+        if recycle and threads == 1:
+            self._used_runner(n_bars).run(used, store, shift=self.pad, progress=progress)
+        else:
+            run_graph(self.graph, used, store, shift=self.pad, progress=progress, threads=threads)
         return [
             FeatureMatrix.over_store(
                 store,
@@ -152,6 +170,13 @@ class FeatureFamily:
             )
             for each, (row, shift) in zip(self.sets, self._maps, strict=True)
         ]
+
+    def _used_runner(self, n_bars: int) -> Runner:
+        capacity = max(1, min(BLOCK_BARS, n_bars))
+        if self._runner is None or self._runner.capacity < capacity:
+            self._runner = Runner(self.graph, capacity)
+        self._runner.reset()
+        return self._runner
 
 
 def compute_many(

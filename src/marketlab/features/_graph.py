@@ -1,9 +1,4 @@
-"""One graph for many formulas: shared parts computed once, batch and stream from one plan.
-
-Bars are computed in blocks of a few thousand, so every intermediate column stays in the
-processor's cache and is never written to fresh memory; kernels carry their state from block to
-block, which changes no bit of the result. A stream is the same plan with blocks of one bar.
-"""
+"""One graph for many formulas: every shared part once, in an order in which it can be computed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +11,14 @@ from marketlab.core import (
     DataError,
     FloatArray,
     IntegrityError,
-    Progress,
     check_same_length,
     content_id,
 )
-from marketlab.features._expression import SOURCES, Expression
-from marketlab.kernels import PRIMITIVES, kernel_sources_hash
+from marketlab.features._expression import CONTEXT, Expression, sources_of, walk
+from marketlab.kernels import kernel_sources_hash
 
-BLOCK_BARS = 4096
+FILLED = ("source", "const", "coarse")
+"""Operations whose values are there before any kernel runs."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +37,10 @@ class Graph:
     @classmethod
     def of(cls, expressions: Iterable[Expression]) -> "Graph":
         """Return the graph of `expressions`, each shared part once."""
-        order: dict[str, int] = {}
-        nodes: list[Expression] = []
-
-        def visit(node: Expression) -> int:
-            known = order.get(node.key)
-            if known is not None:
-                return known
-            for child in node.inputs:
-                visit(child)
-            order[node.key] = len(nodes)
-            nodes.append(node)
-            return order[node.key]
-
-        outputs = tuple(visit(expression) for expression in expressions)
-        return cls(tuple(nodes), outputs)
+        wanted = list(expressions)
+        nodes = tuple(walk(*wanted))
+        position = {node.key: i for i, node in enumerate(nodes)}
+        return cls(nodes, tuple(position[expression.key] for expression in wanted))
 
     @cached_property
     def input_positions(self) -> tuple[tuple[int, ...], ...]:
@@ -66,9 +50,8 @@ class Graph:
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
-        """The bar columns that are read, in bar order."""
-        read = {node.key for node in self.nodes if node.operation == "source"}
-        return tuple(name for name in SOURCES if name in read)
+        """The bar columns that are read, in bar order, joined series last."""
+        return sources_of(*self.nodes)
 
     @cached_property
     def graph_id(self) -> str:
@@ -80,7 +63,8 @@ class Graph:
         """For each node the number of its block buffer, and how many buffers there are.
 
         A buffer is used again once the last reader of its node is done. Outputs and constants
-        keep theirs. Sources are filled before any kernel runs, so they get fresh ones.
+        keep theirs. Sources and values on coarser bars are filled before any kernel runs, so
+        they get fresh ones.
         """
         last_use = list(range(len(self.nodes)))
         for i, inputs in enumerate(self.input_positions):
@@ -92,7 +76,7 @@ class Graph:
         count = 0
         for i, node in enumerate(self.nodes):
             # Taken before the inputs are freed: a kernel never writes onto what it reads.
-            if free and node.operation not in ("source", "const"):
+            if free and node.operation not in FILLED:
                 assigned.append(free.pop())
             else:
                 assigned.append(count)
@@ -107,129 +91,10 @@ class Graph:
         return tuple(assigned), count
 
 
-Step = tuple[Any, tuple[Any, ...]]
-
-
-class Runner:
-    """One evaluation of a graph: block buffers and the state of every kernel.
-
-    Parameters
-    ----------
-    graph : what to compute.
-    capacity : largest number of bars handed over at once.
-
-    Not safe to share between threads.
-    """
-
-    def __init__(self, graph: Graph, capacity: int) -> None:
-        self.graph = graph
-        self.capacity = capacity
-        assigned, count = graph.buffers
-        self._buffers = [np.empty(capacity) for _ in range(count)]
-        self._of_node = [self._buffers[b] for b in assigned]
-        self._states: list[FloatArray] = []
-        self._sources: list[tuple[str, FloatArray]] = []
-        for i, node in enumerate(graph.nodes):
-            size = 0
-            if node.operation == "const":
-                self._of_node[i].fill(node.params[0][1])
-            elif node.operation == "source":
-                self._sources.append((node.key, self._of_node[i]))
-            else:
-                size = PRIMITIVES.get(node.operation).state_size(dict(node.params))
-            self._states.append(np.zeros(size))
-        self._steps: dict[int, list[Step]] = {}
-
-    def _bound(self, n_bars: int) -> list[Step]:
-        """Return kernels with their arguments for blocks of `n_bars`."""
-        steps = self._steps.get(n_bars)
-        if steps is None:
-            views = [buffer[:n_bars] for buffer in self._of_node]
-            steps = []
-            for i, node in enumerate(self.graph.nodes):
-                if node.operation in ("source", "const"):
-                    continue
-                inputs = [views[child] for child in self.graph.input_positions[i]]
-                definition = PRIMITIVES.get(node.operation)
-                steps.append(definition.bind(inputs, dict(node.params), self._states[i], views[i]))
-            self._steps[n_bars] = steps
-        return steps
-
-    def advance(self, arrays: Mapping[str, FloatArray], start: int, stop: int) -> None:
-        """Compute bars ``start … stop - 1``, which follow the ones computed before."""
-        n_bars = stop - start
-        for name, buffer in self._sources:
-            buffer[:n_bars] = arrays[name][start:stop]
-        for kernel, arguments in self._bound(n_bars):
-            kernel(*arguments)
-
-    def advance_bar(self, values: Mapping[str, float]) -> None:
-        """Compute the next single bar."""
-        for name, buffer in self._sources:
-            buffer[0] = values[name]
-        for kernel, arguments in self._bound(1):
-            kernel(*arguments)
-
-    def output(self, position: int) -> FloatArray:
-        """Return the block buffer of output `position` (valid until the next advance)."""
-        return self._of_node[self.graph.outputs[position]]
-
-    def run(
-        self,
-        arrays: Mapping[str, FloatArray],
-        out: FloatArray,
-        *,
-        shift: int = 0,
-        progress: Progress | None = None,
-    ) -> None:
-        """Write all outputs over all bars to ``out[output, shift:]``; may be cancelled per block.
-
-        Parameters
-        ----------
-        arrays : columns by name, each (n_bars,), checked.
-        out : (n_outputs, shift + n_bars).
-        """
-        n_bars = out.shape[1] - shift
-        buffers = [self.output(i) for i in range(len(self.graph.outputs))]
-        for start in range(0, n_bars, self.capacity):
-            stop = min(start + self.capacity, n_bars)
-            if progress is not None:
-                progress.raise_if_cancelled()
-                progress.step(start, n_bars)
-            self.advance(arrays, start, stop)
-            for i, buffer in enumerate(buffers):
-                out[i, shift + start : shift + stop] = buffer[: stop - start]
-
-    def state(self) -> dict[str, FloatArray]:
-        """Return copies of the state arrays by ``<position>.<operation>``."""
-        return {
-            f"{i:04d}.{node.operation}": self._states[i].copy()
-            for i, node in enumerate(self.graph.nodes)
-            if self._states[i].size
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from a saved `state`, written into the arrays the kernels already hold.
-
-        Raises
-        ------
-        IntegrityError if an array is missing or has another shape.
-        """
-        mine = self.state()
-        for name, array in mine.items():
-            saved = np.asarray(state[name]) if name in state else None
-            if saved is None or saved.shape != array.shape or saved.dtype != array.dtype:
-                raise IntegrityError(
-                    f"the saved state of {name} is missing or has another shape.",
-                    code="STATE-Mismatch",
-                    suggestion="Start the stream anew and feed it the warm-up bars again.",
-                )
-        for name in mine:
-            self._states[int(name[:4])][:] = np.asarray(state[name])
-
-
 def check_arrays(arrays: Mapping[str, FloatArray], needed: Sequence[str]) -> dict[str, FloatArray]:
     """Return the needed columns; refuse what a bar may not hold.
+
+    A joined series may be missing (NaN) at some bars, a column of the bar may not.
 
     Raises
     ------
@@ -249,7 +114,7 @@ def check_arrays(arrays: Mapping[str, FloatArray], needed: Sequence[str]) -> dic
         raise DataError("no column is read, so there is nothing to compute.", code="DATA-Empty")
     check_same_length(**used)
     for name, column in used.items():
-        bad = ~np.isfinite(column)
+        bad = np.isinf(column) if name.startswith(CONTEXT) else ~np.isfinite(column)
         if bad.any():
             first = int(np.argmax(bad))
             raise DataError(
@@ -268,25 +133,6 @@ def check_arrays(arrays: Mapping[str, FloatArray], needed: Sequence[str]) -> dic
             suggestion="A series without volume must be imported as such (has_volume: false).",
         )
     return used
-
-
-def evaluate(
-    expressions: Sequence[Expression],
-    arrays: Mapping[str, FloatArray],
-    *,
-    block_bars: int = BLOCK_BARS,
-) -> FloatArray:
-    """Return the expressions over all bars, (n_expressions, n_bars); NaN where missing.
-
-    `block_bars` changes speed, never a bit of the result. Errors as for features: `DataError`
-    for absent, unequal or non-finite columns.
-    """
-    graph = Graph.of(expressions)
-    used = check_arrays(arrays, graph.sources)
-    n_bars = len(next(iter(used.values())))
-    out = np.empty((len(expressions), n_bars))
-    Runner(graph, max(1, min(block_bars, n_bars))).run(used, out)
-    return out
 
 
 def stamp_state(graph: Graph) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from marketlab.core import ConfigError, PluginRegistry, did_you_mean
 from marketlab.features._expression import Expression
 
-ScaleClass = Literal["price", "ratio", "bounded", "count"]
+ScaleClass = Literal["price", "ratio", "bounded", "count", "flag"]
+SCALES: tuple[ScaleClass, ...] = ("price", "ratio", "bounded", "count", "flag")
 PRICE_COLUMNS = ("open", "high", "low", "close")
 MAX_PERIOD = 10_000
 INF = float("inf")
@@ -94,6 +95,7 @@ class IndicatorDefinition:
     build : returns the expression of each output for given, checked parameters.
     needs_volume : whether it is meaningless on a series without volume.
     reference : the formula, its source, its treatment of degenerate bars, where we differ.
+    ordered : pairs of parameters of which the first must be below the second.
     """
 
     name: str
@@ -103,6 +105,7 @@ class IndicatorDefinition:
     build: Callable[[Parameters], dict[str, Expression]]
     reference: str
     needs_volume: bool = False
+    ordered: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_single(self) -> bool:
@@ -140,7 +143,20 @@ class IndicatorDefinition:
                 )
             else:
                 out[parameter.name] = parameter.default
+        self._check_order(out)
         return out
+
+    def _check_order(self, params: Parameters) -> None:
+        for low, high in self.ordered:
+            if params[low] >= params[high]:
+                raise ConfigError(
+                    f"{low} of {self.name} must be below {high}; received {params[low]} and "
+                    f"{params[high]}.",
+                    code="CONFIG-IndicatorCreationFailed",
+                    field=low,
+                    value=params[low],
+                    suggestion=f"Write a {low} below {params[high]}.",
+                )
 
     def warm_up(self, params: Parameters) -> int:
         """Return how many first bars have no value, over all outputs."""

@@ -28,12 +28,12 @@ def percent_of(part: Expression, rest: Expression, *, fill: float) -> Expression
     return 100.0 * primitive("ratio", part, part + rest, fill=fill)
 
 
-def _rsi(smoother: str, parameter: str, params: Parameters) -> dict[str, Expression]:
-    up, down = gains_and_losses(source(params["source"]))
-    period = params["period"]
-    average_up = primitive(smoother, up, **{parameter: period})
-    average_down = primitive(smoother, down, **{parameter: period})
-    return {SINGLE: percent_of(average_up, average_down, fill=0.5)}
+def _rsi_sma(params: Parameters) -> dict[str, Expression]:
+    up, down = (
+        primitive("rolling_mean", side, window=params["period"])
+        for side in gains_and_losses(source(params["source"]))
+    )
+    return {SINGLE: percent_of(up, down, fill=0.5)}
 
 
 INDICATORS.add(
@@ -43,7 +43,7 @@ INDICATORS.add(
         (PERIOD, SOURCE),
         (SINGLE,),
         fixed(value=PERCENT),
-        lambda p: _rsi("wilder", "n", p),
+        lambda p: {SINGLE: primitive("relative_strength", source(p["source"]), n=p["period"])},
         "Relative Strength Index, Wilder (1978), New Concepts in Technical Trading Systems: "
         "100 U/(U+D) with Wilder averages of gains and losses, first value at bar `period` from "
         "the mean of that many changes. No loss gives 100, no change at all 50 (TA-Lib: 0).",
@@ -57,7 +57,7 @@ INDICATORS.add(
         (PERIOD, SOURCE),
         (SINGLE,),
         fixed(value=PERCENT),
-        lambda p: _rsi("rolling_mean", "window", p),
+        _rsi_sma,
         "RSI with simple means of the last `period` gains and losses (Cutler's RSI). "
         "No change at all gives 50.",
     ),

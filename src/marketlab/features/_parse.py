@@ -13,6 +13,7 @@ from marketlab.features._config import (
     InputSpec,
 )
 from marketlab.features._expression import SOURCES
+from marketlab.features._formula import FEATURE, FORMULA, formula_parameters, resolve_feature
 from marketlab.features._fuzzy import MembershipSpec, check_parameters, with_shoulders
 from marketlab.features._indicator import INDICATORS
 from marketlab.features._issues import Category, Issue, from_error, issue, raise_errors
@@ -129,16 +130,20 @@ class _Parser:
     def _indicator(self, name: str, path: str, value: Mapping[str, Any]) -> None:
         kind = value["type"]
         given = {str(k): v for k, v in value.items() if k != "type"}
+        if kind in (FORMULA, FEATURE):
+            self._formula(name, path, kind, given)
+            return
         try:
             definition = INDICATORS.get(str(kind))
         except ConfigError as error:
+            valid = [*INDICATORS.names(), FORMULA, FEATURE]
             self._error(
                 "indicators",
                 f"{path}.type",
-                f"{error.message} {error.suggestion} Valid: {', '.join(INDICATORS.names())}.",
+                f"{error.message} {error.suggestion} Valid: {', '.join(valid)}.",
                 code=error.code,
                 value=str(kind),
-                valid=INDICATORS.names(),
+                valid=valid,
             )
             return
         try:
@@ -147,8 +152,17 @@ class _Parser:
             self.issues.append(from_error("indicators", path, error))
             return
         self.known_indicators[name] = IndicatorSpec(
-            id=name, type=definition.name, parameters=params
+            id=name, type=definition.name, parameters={**params}
         )
+
+    def _formula(self, name: str, path: str, kind: str, given: Mapping[str, Any]) -> None:
+        try:
+            entry = resolve_feature(given, None) if kind == FEATURE else dict(given)
+            params = formula_parameters({k: v for k, v in entry.items() if k != "type"})
+        except ConfigError as error:
+            self.issues.append(from_error("indicators", path, error))
+            return
+        self.known_indicators[name] = IndicatorSpec(id=name, type=FORMULA, parameters=params)
 
     def _reference(
         self, category: Category, path: str, value: Any

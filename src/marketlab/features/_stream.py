@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from marketlab.core import DataError, FloatArray, IntegrityError
-from marketlab.features._expression import SOURCES, Expression
-from marketlab.features._graph import Graph, Runner, check_stamp, stamp_state
+from marketlab.features._expression import CONTEXT, Expression
+from marketlab.features._graph import Graph, check_stamp, stamp_state
+from marketlab.features._runner import Runner
 
 
 class FeatureStream:
@@ -33,25 +34,42 @@ class FeatureStream:
         # Row k holds the base features of k bars ago: read flat, this is the order of the names.
         self._history = np.full((lookback_periods + 1, len(base)), np.nan)
 
-    def push(self, open: float, high: float, low: float, close: float, volume: float) -> FloatArray:
+    def push(
+        self,
+        open: float,
+        high: float,
+        low: float,
+        close: float,
+        volume: float,
+        *,
+        time: float = math.nan,
+        close_time: float = math.nan,
+        context: Mapping[str, float] = {},
+    ) -> FloatArray:
         """Take the next closed bar and return its features, (n_features,); NaN in the warm-up.
+
+        `time` and `close_time` (seconds of UTC) and `context` (joined series by name) are needed
+        only by features that read them; a joined value may be NaN.
 
         Raises
         ------
-        DataError if a price that is read is not finite, or a volume negative; the stream is then
-        as it was before.
+        DataError if a price or time that is read is not finite, a volume negative, or a joined
+        series absent; the stream is then as it was before.
         """
-        values = dict(zip(SOURCES, (open, high, low, close, volume), strict=True))
+        values = {
+            "open": open,
+            "high": high,
+            "low": low,
+            "close": close,
+            "volume": volume,
+            "time": time,
+            "close_time": close_time,
+        }
         for name in self._graph.sources:
-            value = values[name]
-            if not math.isfinite(value) or (name == "volume" and value < 0.0):
-                rule = "a finite number of at least 0" if name == "volume" else "a finite number"
-                raise DataError(
-                    f"{name} of a bar must be {rule}; received {value!r}.",
-                    code="DATA-NotFinite" if not math.isfinite(value) else "DATA-NegativeVolume",
-                    field=name,
-                    value=value,
-                )
+            if name.startswith(CONTEXT):
+                values[name] = _joined(name[len(CONTEXT) :], context)
+            else:
+                _check_value(name, values[name])
         self._runner.advance_bar(values)
         self._history[1:] = self._history[:-1]
         for i, buffer in enumerate(self._outputs):
@@ -89,3 +107,30 @@ class FeatureStream:
         self._runner.restore(state)
         self._history[:] = history
         self.bars_seen = int(np.asarray(state["bars_seen"]))
+
+
+def _joined(name: str, context: Mapping[str, float]) -> float:
+    if name not in context:
+        raise DataError(
+            f"the joined series {name!r} is read and not there; received {sorted(context)}.",
+            code="DATA-MissingColumn",
+            field=name,
+        )
+    if math.isinf(context[name]):
+        raise DataError(
+            f"the joined series {name!r} must be finite or missing; received {context[name]!r}.",
+            code="DATA-NotFinite",
+            field=name,
+        )
+    return context[name]
+
+
+def _check_value(name: str, value: float) -> None:
+    if not math.isfinite(value) or (name == "volume" and value < 0.0):
+        rule = "a finite number of at least 0" if name == "volume" else "a finite number"
+        raise DataError(
+            f"{name} of a bar must be {rule}; received {value!r}.",
+            code="DATA-NotFinite" if not math.isfinite(value) else "DATA-NegativeVolume",
+            field=name,
+            value=value,
+        )

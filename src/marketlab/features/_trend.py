@@ -19,19 +19,13 @@ from marketlab.features._indicator import (
 
 def true_range() -> Expression:
     """Return the true range in price units; missing at the first bar, which has no close before."""
-    high, low, before = source("high"), source("low"), source("close").lag(1)
-    outside = primitive("maximum", abs(high - before), abs(low - before))
-    return primitive("maximum", high - low, outside)
+    return primitive("true_range", source("high"), source("low"), source("close"))
 
 
 def _directional_movement() -> tuple[Expression, Expression]:
     """Return +DM and -DM; missing at the first bar."""
-    zero = const(0.0)
-    up = source("high").change()
-    down = -source("low").change()
-    plus = primitive("greater", up, down) * primitive("maximum", up, zero)
-    minus = primitive("greater", down, up) * primitive("maximum", down, zero)
-    return plus, minus
+    high, low = source("high"), source("low")
+    return primitive("plus_movement", high, low), primitive("minus_movement", high, low)
 
 
 def _adx_of(
@@ -71,6 +65,18 @@ def _adx_wilder(params: Parameters) -> dict[str, Expression]:
     return _adx_of("wilder", params["period"], _directional_movement(), true_range())
 
 
+def _adx_talib(params: Parameters) -> dict[str, Expression]:
+    """Return Wilder's form with TA-Lib's seeds: a first bar of 0 among the first `period`."""
+    period, zero = params["period"], const(0.0)
+    plus, minus = _directional_movement()
+    moves = (primitive("coalesce", plus, zero), primitive("coalesce", minus, zero))
+    outputs = _adx_of("wilder", period, moves, primitive("coalesce", true_range(), zero))
+    lines = {n: primitive("after", outputs[n], bars=period) for n in ("plus_di", "minus_di")}
+    plus, minus = lines["plus_di"], lines["minus_di"]
+    strength = 100.0 * primitive("ratio", abs(plus - minus), plus + minus, fill=0.0)
+    return {"adx": primitive("wilder", strength, n=period), **lines}
+
+
 INDICATORS.add(
     "adx",
     IndicatorDefinition(
@@ -98,6 +104,20 @@ INDICATORS.add(
         "Average Directional Index, Wilder (1978): smoothing seeded by the mean of the first "
         "`period` values; directional indicators from bar `period`, adx from 2 * period - 1. "
         "TA-Lib seeds with period - 1 values; the difference fades as (1 - 1/period)^bars.",
+    ),
+)
+INDICATORS.add(
+    "adx_talib",
+    IndicatorDefinition(
+        "adx_talib",
+        (PERIOD,),
+        ("adx", "plus_di", "minus_di"),
+        fixed(adx=PERCENT, plus_di=PERCENT, minus_di=PERCENT),
+        _adx_talib,
+        "Average Directional Index, Wilder (1978), with TA-Lib's seeds: movement and range start "
+        "as the sum of the first period - 1 values, directional indicators come from bar "
+        "`period`, adx from 2 * period - 1. No range or movement gives 0 (TA-Lib keeps the adx of "
+        "the bar before).",
     ),
 )
 

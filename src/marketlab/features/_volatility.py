@@ -1,6 +1,6 @@
 """Average true range and the Relative Volatility Index."""
 
-from marketlab.features._expression import Expression, const, primitive, source
+from marketlab.features._expression import Expression, primitive, source
 from marketlab.features._indicator import (
     INDICATORS,
     PERCENT,
@@ -15,6 +15,13 @@ from marketlab.features._indicator import (
 from marketlab.features._momentum import percent_of
 from marketlab.features._trend import true_range
 
+
+def average_true_range(period: int) -> Expression:
+    """Return Wilder's average of the true range; first value at bar `period`."""
+    columns = (source(name) for name in ("high", "low", "close"))
+    return primitive("average_true_range", *columns, n=period)
+
+
 INDICATORS.add(
     "atr_wilder",
     IndicatorDefinition(
@@ -22,7 +29,7 @@ INDICATORS.add(
         (PERIOD,),
         (SINGLE,),
         fixed(value=PRICE),
-        lambda p: {SINGLE: primitive("wilder", true_range(), n=p["period"])},
+        lambda p: {SINGLE: average_true_range(p["period"])},
         "Average true range, Wilder (1978), seeded by the mean of the first `period` true "
         "ranges; the first bar has none. Price units. First value at bar `period`, as in TA-Lib.",
     ),
@@ -43,15 +50,12 @@ INDICATORS.add(
 def _rvi_volatility(params: Parameters) -> dict[str, Expression]:
     close = source("close")
     deviation = primitive("rolling_std", close, window=params["period"], ddof=0)
-    direction = primitive("sign", close.change())
-    zero = const(0.0)
-
-    def average(side: Expression) -> Expression:
-        # A product, not a choice: while the deviation is missing no zero may seed the average.
-        on_side = primitive("greater", side, zero) * deviation
-        return primitive("wilder", on_side, n=params["smoothing"])
-
-    return {SINGLE: percent_of(average(direction), average(-direction), fill=0.5)}
+    # Missing while the deviation is: until then no zero may seed the average.
+    up, down = (
+        primitive("wilder", primitive(side, deviation, close), n=params["smoothing"])
+        for side in ("where_risen", "where_fallen")
+    )
+    return {SINGLE: percent_of(up, down, fill=0.5)}
 
 
 INDICATORS.add(

@@ -1,6 +1,6 @@
 """Money Flow Index and Chaikin Money Flow: both mean nothing without volume."""
 
-from marketlab.features._expression import Expression, const, primitive, source
+from marketlab.features._expression import Expression, primitive, source
 from marketlab.features._indicator import (
     INDICATORS,
     PERCENT,
@@ -16,14 +16,10 @@ from marketlab.features._indicator import (
 def _mfi(params: Parameters) -> dict[str, Expression]:
     typical = (source("high") + source("low") + source("close")) / 3.0
     flow = typical * source("volume")
-    zero = const(0.0)
-    direction = primitive("sign", typical.change())
-
-    def total(side: Expression) -> Expression:
-        on_side = primitive("greater", side, zero) * flow
-        return primitive("rolling_sum", on_side, window=params["period"])
-
-    inflow, outflow = total(direction), total(-direction)
+    inflow, outflow = (
+        primitive("rolling_sum", primitive(side, flow, typical), window=params["period"])
+        for side in ("where_risen", "where_fallen")
+    )
     return {SINGLE: 100.0 * (inflow / (inflow + outflow))}
 
 

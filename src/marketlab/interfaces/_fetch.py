@@ -1,17 +1,18 @@
 """Fetching bars from providers: plan, run, look at from outside."""
 
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from marketlab.campaigns import Workspace
-    from marketlab.data import FetchPlan
+    from marketlab.data import DatasetState, FetchPlan
 
-OnRows = Callable[[list[dict[str, Any]]], None]
+_NEEDED = ("source", "symbol", "timeframe", "start", "end")
 
-_STALE_SECONDS = 30.0
-_RUNNING = ("running", "publishing")
+OnProgress = Callable[[dict[str, Any]], None]
 
 
 def plan_fetch(
@@ -37,16 +38,32 @@ def plan_fetch(
     if recipe is not None:
         requests = load_fetch_recipe(recipe).requests()
     else:
+        lacking = [name for name in _NEEDED if name not in (dataset or {})]
+        if lacking:
+            raise ConfigError(
+                f"one dataset needs {', '.join(_NEEDED)}; {' and '.join(lacking)} not given.",
+                field=lacking[0],
+                suggestion=f"Add --{lacking[0]}, or name a --recipe instead.",
+            )
         requests = [from_mapping(FetchRequest, dataset or {}, source="options")]
     plan = plan_of(requests)
     raw = workspace.root / "data" / "raw"
     left = {e.name: len(e.chunks) - len(finished_chunks(e, raw)) for e in plan.datasets}
+    paces = {
+        each.source.name: each.source.limits.requests_per_second
+        for each in plan.datasets
+        if each.source is not None
+    }
     facts = {
         "recipe": recipe,
         "datasets": len(plan.datasets),
         "requests": plan.n_requests,
         "requests_left": sum(left.values()),
         "estimated_seconds": plan.seconds(left),
+        "requests_per_second": {name: p for name, p in paces.items() if math.isfinite(p)},
+        "symbols": _different(plan, "symbol"),
+        "timeframes": _different(plan, "timeframe"),
+        "spans": list(dict.fromkeys((r.start, r.end) for r in requests)),
         "blocked": {e.name: str(e.blocked) for e in plan.datasets if e.blocked is not None},
     }
     return plan, facts
@@ -57,47 +74,101 @@ def fetch(
     plan: "FetchPlan",
     *,
     recipe: str | None = None,
-    on_tick: OnRows | None = None,
+    on_tick: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Run a plan and return how every dataset ended; a recipe also leaves its summary files.
 
+    `on_tick` is called several times a second with ``datasets`` and their ``overall`` sums.
+
     Raises
     ------
-    The error of the one dataset of a fetch without recipe.
+    The error of the one dataset of a fetch without recipe; ConflictError if another process runs
+    the same fetch.
     """
-    from marketlab.data import DatasetState, acquire, write_summary
+    from marketlab.data import acquire, fetch_run
 
-    def tick(states: list[DatasetState]) -> None:
-        if on_tick is not None:
-            on_tick([state.to_mapping() for state in states])
+    raw = workspace.root / "data" / "raw"
+    first = plan.datasets[0]
+    name = (
+        Path(recipe).stem
+        if recipe is not None
+        else re.sub(r"[^A-Za-z0-9.-]+", "_", str(first.folder))
+    )
+    with fetch_run(raw, name, plan) as run:
 
-    states = acquire(plan, workspace.root / "data" / "raw", workspace.catalog, on_tick=tick)
-    summary: Path | None = None
-    if recipe is not None:
-        name = Path(recipe).stem
-        folder = workspace.root / "data" / "historical" / name
-        span = name.partition("_")[2] or name
-        summary = write_summary(plan, states, workspace.catalog, folder, span=span)
-    elif states[0].error is not None:
+        def tick(states: list["DatasetState"]) -> None:
+            run.tick(states)
+            if on_tick is not None:
+                on_tick(_progress(states, is_running=True))
+
+        states = acquire(plan, raw, workspace.catalog, on_tick=tick)
+        run.tick(states)
+        summary = None if recipe is None else _write_files(workspace, plan, states, name)
+    if recipe is None and states[0].error is not None:
         raise states[0].error
     return {
+        **_progress(states, is_running=False),
         "ok": all(state.state == "done" for state in states),
-        "datasets": [state.to_mapping() for state in states],
-        "summary": str(summary) if summary is not None else None,
+        "usable": all(s.quality is not None and s.quality.verdict != "fail" for s in states),
+        "summary": None if summary is None else str(summary),
+        "log": str(raw / "fetch_log.txt"),
+        "reports": {
+            state.name: str(raw / each.folder / "quality.md")
+            for each, state in zip(plan.datasets, states, strict=True)
+            if state.quality is not None
+        },
     }
 
 
-def monitor_fetches(workspace: "Workspace") -> list[dict[str, Any]]:
-    """Return how every fetch of the workspace stands, also those of other processes.
+def monitor_fetches(workspace: "Workspace") -> dict[str, Any]:
+    """Return how the fetches of the workspace stand, also those of other processes.
 
-    A fetch that says it runs and has not written for half a minute is `stale`.
+    ``log`` holds the last three lines of the fetch log, None if there is none; ``fetches`` the
+    latest last; finished datasets have the size of their stored file, ``file_bytes``.
     """
     from marketlab.core import SystemClock
-    from marketlab.data import read_journals
+    from marketlab.data import last_lines, read_fetches
 
-    now = SystemClock().now().timestamp()
-    rows = read_journals(workspace.require().root / "data" / "raw")
-    for row in rows:
-        if row["state"] in _RUNNING and now - row["updated_at"] > _STALE_SECONDS:
-            row["state"] = "stale"
-    return rows
+    raw = workspace.require().root / "data" / "raw"
+    fetches = read_fetches(raw, now=SystemClock().now().timestamp())
+    for each in fetches:
+        for row in each["datasets"]:
+            row["file_bytes"] = _file_bytes(workspace.catalog.root, row["dataset_id"])
+    return {"log_path": str(raw / "fetch_log.txt"), "log": last_lines(raw), "fetches": fetches}
+
+
+def _different(plan: "FetchPlan", field: str) -> list[str]:
+    return list(dict.fromkeys(getattr(each.request, field) for each in plan.datasets))
+
+
+def _progress(states: list["DatasetState"], *, is_running: bool) -> dict[str, Any]:
+    from marketlab.data import progress_of
+
+    rows = [state.to_mapping() for state in states]
+    return {"datasets": rows, "overall": progress_of(rows, is_running=is_running)}
+
+
+def _write_files(
+    workspace: "Workspace", plan: "FetchPlan", states: list["DatasetState"], name: str
+) -> Path:
+    import csv
+
+    from marketlab.data import FetchLog, write_summary
+
+    folder = workspace.root / "data" / "historical" / name
+    span = name.partition("_")[2] or name
+    with FetchLog(workspace.root / "data" / "raw") as log:
+        log.write(f"== phase: files of {name}")
+        path = write_summary(plan, states, workspace.catalog, folder, span=span)
+        with path.open(newline="", encoding="utf-8") as table:
+            rows = list(csv.DictReader(table))
+        log.rows([f"saved file {r['filename']}: {r['candles']} candles" for r in rows])
+        log.write(f"saved file {path}: {len(rows)} of {len(states)} datasets")
+    return path
+
+
+def _file_bytes(catalog_root: Path, dataset_id: str | None) -> int | None:
+    if dataset_id is None:
+        return None
+    files = list(catalog_root.glob(f"*_{dataset_id[:12]}/bars.parquet"))
+    return files[0].stat().st_size if files else None

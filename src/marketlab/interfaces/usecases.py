@@ -16,9 +16,39 @@ from marketlab.interfaces._checkpoints import (
     delete_checkpoint,
     list_checkpoints,
 )
+from marketlab.interfaces._combine import combine_data
+from marketlab.interfaces._data import (
+    describe_data,
+    fetch_bundled,
+    import_data,
+    list_data,
+    make_market,
+    make_synthetic,
+    register_processed,
+    register_raw,
+    verify_data,
+)
 from marketlab.interfaces._doctor import diagnose
+from marketlab.interfaces._feature_check import check_features
+from marketlab.interfaces._feature_lists import list_features, write_dictionary
+from marketlab.interfaces._feature_plot import plot_feature
+from marketlab.interfaces._features import (
+    build_features,
+    find_bars,
+    find_context,
+    load_tier,
+    parse_day,
+    plan_features,
+    show_cache,
+)
 from marketlab.interfaces._fetch import fetch, monitor_fetches, plan_fetch
 from marketlab.interfaces._findings import campaign_findings, results_csv, results_table
+from marketlab.interfaces._labels import (
+    build_labels,
+    describe_label,
+    label_config,
+    list_labels,
+)
 from marketlab.interfaces._metrics import operation_metrics
 from marketlab.interfaces._models import (
     evaluate_test,
@@ -49,6 +79,7 @@ from marketlab.interfaces._session import (
 from marketlab.interfaces._transforms import (
     dictionary_data,
     export_data,
+    fill_data,
     quality_data,
     resample_data,
 )
@@ -58,43 +89,61 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Session",
+    "build_features",
+    "build_labels",
     "campaign_findings",
     "campaign_report",
     "campaign_results",
     "cancel_operation",
+    "check_features",
     "checkpoint_facts",
     "checkpoint_stats",
     "cleanup_checkpoints",
+    "combine_data",
     "default_workers",
     "delete_checkpoint",
     "describe_data",
+    "describe_label",
     "diagnose",
     "dictionary_data",
     "evaluate_test",
     "export_data",
     "fetch",
     "fetch_bundled",
+    "fill_data",
+    "find_bars",
+    "find_context",
     "follow",
     "import_data",
     "import_strategy",
     "init_workspace",
+    "label_config",
     "list_campaigns",
     "list_checkpoints",
     "list_data",
+    "list_features",
+    "list_labels",
     "list_models",
     "list_operations",
     "list_strategies",
+    "load_tier",
+    "make_market",
     "make_synthetic",
     "monitor_fetches",
     "open_session",
     "operation_children",
     "operation_metrics",
     "operation_results",
+    "parse_day",
     "plan",
+    "plan_features",
     "plan_fetch",
+    "plot_feature",
     "promote",
     "quality_data",
     "recover",
+    "register_processed",
+    "register_raw",
     "replay",
     "report_paths",
     "resample_data",
@@ -106,6 +155,7 @@ __all__ = [
     "retry_operation",
     "rollback",
     "run_campaign",
+    "show_cache",
     "show_operation",
     "start_training",
     "steering_session",
@@ -116,6 +166,7 @@ __all__ = [
     "verify",
     "verify_data",
     "warm_up",
+    "write_dictionary",
 ]
 
 OnTick = Callable[["CampaignState"], None]
@@ -181,91 +232,6 @@ def recover(workspace: "Workspace") -> list[str]:
     """Mark operations failed whose process ended, so that they can be resumed; return their ids."""
     with steering_session(workspace) as session:
         return list(session.service.recover())
-
-
-# -- data -----------------------------------------------------------------------------------------
-
-
-def import_data(
-    workspace: "Workspace",
-    path: Path,
-    *,
-    symbol: str,
-    timeframe: str,
-    timezone: str | None,
-    options: dict[str, Any],
-) -> dict[str, Any]:
-    """Read bars from a CSV or Parquet file into the catalog; see `marketlab.data.import_bars`.
-
-    `options` is the mapping of `ImportOptions` (columns, time_format, source, licence, …).
-    """
-    from marketlab.core import from_mapping
-    from marketlab.data import ImportOptions, import_bars
-
-    workspace.require()
-    bars, report = import_bars(
-        path,
-        symbol=symbol,
-        timeframe=timeframe,
-        timezone=timezone,
-        options=from_mapping(ImportOptions, options, source="options"),
-    )
-    dataset_id = workspace.catalog.add(bars)
-    return {**_manifest(workspace, dataset_id), "report": report.to_mapping()}
-
-
-def make_synthetic(workspace: "Workspace", options: dict[str, Any]) -> dict[str, Any]:
-    """Store made-up bars; `options` is the mapping of `SyntheticConfig`."""
-    from marketlab.core import from_mapping
-    from marketlab.data import SyntheticConfig, synthetic_bars
-
-    workspace.require()
-    bars = synthetic_bars(from_mapping(SyntheticConfig, options, source="options"))
-    return _manifest(workspace, workspace.catalog.add(bars))
-
-
-def fetch_bundled(workspace: "Workspace | None", on_step: OnStep | None = None) -> dict[str, Any]:
-    """Download the real series, and store them in the catalog of `workspace` if one is given."""
-    from marketlab.data import BUNDLED, load_bundled
-    from marketlab.data import fetch_bundled as fetch_wheels
-
-    wheels = fetch_wheels(on_step)
-    stored: dict[str, str] = {}
-    if workspace is not None:
-        catalog = workspace.catalog
-        stored = {name: catalog.add(load_bundled(name)) for name in BUNDLED.names()}
-    return {"wheels": [str(path) for path in wheels], "series": BUNDLED.names(), "stored": stored}
-
-
-def list_data(workspace: "Workspace") -> list[dict[str, Any]]:
-    """Return the manifests of all stored bars."""
-    return [m.to_mapping() for m in workspace.require().catalog.list()]
-
-
-def describe_data(workspace: "Workspace", reference: str) -> dict[str, Any]:
-    """Return manifest and findings of one data set by id, prefix of it, or ``SYMBOL/TIMEFRAME``."""
-    from marketlab.data import validate_bars
-
-    catalog = workspace.require().catalog
-    if "/" in reference:
-        symbol, _, timeframe = reference.partition("/")
-        bars = catalog.find(symbol, timeframe)
-    else:
-        bars = catalog.load(reference)
-    report = validate_bars(bars.frame, bars.timeframe)
-    return {**_manifest(workspace, bars.dataset_id), "report": report.to_mapping()}
-
-
-def verify_data(workspace: "Workspace") -> dict[str, Any]:
-    """Read every stored file again and return what is not as it was stored."""
-    catalog = workspace.require().catalog
-    findings = [f.to_mapping() for f in catalog.verify()]
-    return {"ok": not findings, "datasets": len(catalog.list()), "findings": findings}
-
-
-def _manifest(workspace: "Workspace", dataset_id: str) -> dict[str, Any]:
-    found = next(m for m in workspace.catalog.list() if m.dataset_id == dataset_id)
-    return dict(found.to_mapping())
 
 
 # -- strategies -----------------------------------------------------------------------------------

@@ -6,7 +6,11 @@ changes the folder, and the next call compiles anew.
 """
 
 import hashlib
+import importlib
 import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -66,8 +70,47 @@ def register_warmup(name: str) -> Callable[[F], F]:
 
 
 def warmup() -> Iterator[tuple[str, int, int]]:
-    """Compile every registered kernel; yield (name, position, total) before each one starts."""
-    total = len(_WARMUPS)
-    for position, (name, call) in enumerate(sorted(_WARMUPS.items())):
-        yield name, position, total
-        call()
+    """Compile every registered kernel; yield (name, position, total) before each one starts.
+
+    Where nothing is compiled yet and there is a second core, a second process takes its share:
+    each marks what it begins by a file, one from the front of the list and one from the back.
+    """
+    names = sorted(_WARMUPS)
+    if any(cache_folder().rglob("*.nbi")) or (os.cpu_count() or 1) < 2:
+        for position, name in enumerate(names):
+            yield name, position, len(names)
+            _WARMUPS[name]()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        marks = Path(folder)
+        modules = ",".join(sorted({call.__module__ for call in _WARMUPS.values()}))
+        program = f"from {__name__} import take_share; take_share(*__import__('sys').argv[1:])"
+        arguments = [sys.executable, "-c", program, folder, modules, ",".join(names)]
+        with subprocess.Popen(arguments) as helper:
+            left = []
+            for name in names:
+                if _begun_here(marks, name):
+                    yield name, len(list(marks.iterdir())) - 1, len(names)
+                    _WARMUPS[name]()
+                else:
+                    left.append(name)
+            helper.wait()
+        for name in left:  # loads what the helper compiled, or compiles what it could not
+            _WARMUPS[name]()
+
+
+def _begun_here(marks: Path, name: str) -> bool:
+    try:
+        (marks / name).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def take_share(folder: str, modules: str, names: str) -> None:
+    """Compile the warm-ups that no other process has begun (the second process of `warmup`)."""
+    for module in modules.split(","):
+        importlib.import_module(module)
+    for name in reversed(names.split(",")):
+        if _begun_here(Path(folder), name):
+            _WARMUPS[name]()

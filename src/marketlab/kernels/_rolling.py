@@ -5,6 +5,8 @@ suffix of the block before plus a prefix of the present one, and both are folded
 taking a value out again. So nothing drifts, a huge value leaves no trace once it has left the
 window, and a missing value makes exactly those windows missing that hold it
 (van Herk 1992, Gil and Werman 1993 for extremes; Chan, Golub and LeVeque 1983 for the deviation).
+Deviations are folded as differences to a value that every fold of its kind holds, the first one of
+a prefix or the last one of a suffix: so a high price level costs no digits of a small deviation.
 
 State of all: position in the block, 1 once a whole block was seen, the fold of the prefix, then
 the values of the block and the folds of the suffixes of the block before.
@@ -37,7 +39,7 @@ def rolling_sum(
         values[position] = value
         position += 1
         if position == window:
-            out[i] = prefix / divisor
+            out[i] = prefix
             fold = values[window - 1]
             suffix[window - 1] = fold
             for j in range(window - 2, -1, -1):
@@ -46,9 +48,12 @@ def rolling_sum(
             position = 0
             full = 1.0
         elif full == 1.0:
-            out[i] = (suffix[position] + prefix) / divisor
+            out[i] = suffix[position] + prefix
         else:
             out[i] = np.nan
+    if divisor != 1.0:
+        for i in range(out.shape[0]):
+            out[i] /= divisor
     state[0] = position
     state[1] = full
     state[2] = prefix
@@ -99,42 +104,50 @@ def rolling_extreme(
 def rolling_std(x: FloatArray, window: int, ddof: int, state: FloatArray, out: FloatArray) -> None:
     """Write the standard deviation of the last `window` values, divisor ``window - ddof``.
 
-    NaN before there are as many. A flat window gives exactly 0. State (4 + 3 * window): the
-    prefix and every suffix are kept as mean and sum of squared deviations.
+    NaN before there are as many. A flat window gives exactly 0. State (4 + 4 * window): the
+    prefix as mean (less that value) and sum of squared deviations, the values, 1/k for each
+    count k, and the same two of every suffix.
     """
     position = int(state[0])
     full = state[1]
     mean = state[2]
     squares = state[3]
     values = state[4 : 4 + window]
-    suffix_mean = state[4 + window : 4 + 2 * window]
-    suffix_squares = state[4 + 2 * window :]
+    inverse = state[4 + window : 4 + 2 * window]
+    suffix_mean = state[4 + 2 * window : 4 + 3 * window]
+    suffix_squares = state[4 + 3 * window :]
+    if inverse[0] == 0.0:
+        for k in range(window):
+            inverse[k] = 1.0 / (k + 1)
     for i in range(out.shape[0]):
         value = x[i]
-        if position == 0:
-            mean = value
-            squares = value - value  # 0, or missing
-        else:
-            delta = value - mean
-            mean += delta / (position + 1)
-            squares += delta * (value - mean)
         values[position] = value
+        if position == 0:
+            mean = squares = value - value  # 0, or missing
+        else:
+            value -= values[0]
+            delta = value - mean
+            mean += delta * inverse[position]
+            squares += delta * (value - mean)
         position += 1
         if position == window:
             out[i] = math.sqrt(squares / (window - ddof))
             fold_mean = 0.0
             fold_squares = 0.0
-            for j in range(window - 1, -1, -1):
-                delta = values[j] - fold_mean
-                fold_mean += delta / (window - j)
-                fold_squares += delta * (values[j] - fold_mean)
+            last = values[window - 1]
+            for k in range(window):
+                j = window - 1 - k
+                value = values[j] - last
+                delta = value - fold_mean
+                fold_mean += delta * inverse[k]
+                fold_squares += delta * (value - fold_mean)
                 suffix_mean[j] = fold_mean
                 suffix_squares[j] = fold_squares
             position = 0
             full = 1.0
         elif full == 1.0:
-            delta = suffix_mean[position] - mean
-            weight = position * (window - position) / window
+            delta = (suffix_mean[position] - mean) + (values[window - 1] - values[0])
+            weight = position * (window - position) * inverse[window - 1]
             total = suffix_squares[position] + squares + delta * delta * weight
             out[i] = math.sqrt(total / (window - ddof))
         else:
@@ -153,40 +166,50 @@ def bars_since_extreme(
 
     `sign` 1.0 looks for the largest, -1.0 for the smallest; of equal values the newest counts if
     `newest` is 1, else the oldest. NaN before there are `window` values and while one of them is
-    missing. State (3 + window): bars seen, 1 + bar of the extreme, 1 + bar of the last missing
-    value, the last values as a ring.
+    missing. The window is searched only when its extreme leaves it. State (4 + window): position
+    in the ring, bars since the extreme, 1 + bars to go until no missing (or absent) value is in
+    the window, the extreme, the last values as a ring.
     """
-    seen = int(state[0])
-    best_bar = int(state[1]) - 1
-    missing_bar = int(state[2]) - 1
-    ring = state[3:]
-    best = ring[best_bar % window] if best_bar >= 0 else -np.inf
+    position = int(state[0])
+    age = int(state[1])
+    missing = int(state[2]) - 1
+    best = state[3]
+    ring = state[4:]
+    if missing < 0:  # before the first bar
+        missing, age, best = window - 1, window, -np.inf
     for i in range(out.shape[0]):
         value = sign * x[i]
-        ring[seen % window] = value
-        oldest = max(0, seen - window + 1)
-        if value != value:
-            missing_bar = seen
-        elif best_bar < 0 or value > best or (newest == 1 and value == best):
-            best_bar = seen
+        ring[position] = value
+        age += 1
+        if value > best or (newest == 1 and value == best):
             best = value
-        if 0 <= best_bar < oldest:
-            best_bar = -1
-            for bar in range(oldest, seen + 1):
-                candidate = ring[bar % window]
-                if candidate != candidate:
-                    continue
-                if best_bar < 0 or candidate > best or (newest == 1 and candidate == best):
-                    best_bar = bar
-                    best = candidate
-        if seen < window - 1 or missing_bar >= oldest:
+            age = 0
+        elif age >= window:
+            best, age = -np.inf, window
+            # From the oldest to the newest: what lies after this place, then what comes before.
+            for half in range(2):
+                start = position + 1 if half == 0 else 0
+                part = ring[start:window] if half == 0 else ring[: position + 1]
+                for k in range(part.shape[0]):
+                    candidate = part[k]
+                    tie = candidate == best and (newest == 1 or age == window)
+                    if candidate > best or tie:
+                        best = candidate
+                        age = position - start - k + (window if half == 0 else 0)
+        if value != value:
+            missing = window
+        if missing > 0:
             out[i] = np.nan
+            missing -= 1
         else:
-            out[i] = seen - best_bar
-        seen += 1
-    state[0] = seen
-    state[1] = best_bar + 1
-    state[2] = missing_bar + 1
+            out[i] = age
+        position += 1
+        if position == window:
+            position = 0
+    state[0] = position
+    state[1] = age
+    state[2] = missing + 1
+    state[3] = best
 
 
 @register_warmup("rolling windows")
@@ -194,5 +217,5 @@ def _warm() -> None:
     x, out = np.ones(3), np.empty(3)
     rolling_sum(x, 2, 1.0, np.zeros(7), out)
     rolling_extreme(x, 2, 1.0, np.zeros(7), out)
-    rolling_std(x, 2, 0, np.zeros(10), out)
-    bars_since_extreme(x, 2, 1.0, 0, np.zeros(5), out)
+    rolling_std(x, 2, 0, np.zeros(12), out)
+    bars_since_extreme(x, 2, 1.0, 0, np.zeros(6), out)

@@ -1,4 +1,4 @@
-"""Exponential smoothing in its three uses: Wilder's, the EMA, and the unseeded one."""
+"""Exponential smoothing in its uses: Wilder's, the EMA, the unseeded one, and two EMAs apart."""
 
 import numpy as np
 
@@ -40,6 +40,40 @@ def smooth(x: FloatArray, alpha: float, seed_bars: int, state: FloatArray, out: 
     state[1] = average
 
 
+@jit
+def smooth_apart(x: FloatArray, fast: int, slow: int, state: FloatArray, out: FloatArray) -> None:
+    """Write the EMA of `fast` bars less that of `slow` bars, in one pass; `fast` < `slow`.
+
+    Both start at value `slow`, from the means of the last `fast` and `slow` values (as TA-Lib's
+    MACD does), with alpha 2/(fast+1) and 2/(slow+1). A missing x gives NaN and holds all. State
+    (3): values used so far, up to `slow`; the two sums until then, the averages after.
+    """
+    count = int(state[0])
+    quick, steady = state[1], state[2]
+    alpha_quick, alpha_steady = 2.0 / (fast + 1), 2.0 / (slow + 1)
+    for i in range(out.shape[0]):
+        value = x[i]
+        if value != value:
+            out[i] = np.nan
+            continue
+        if count < slow:
+            steady += value
+            if count >= slow - fast:
+                quick += value
+            count += 1
+            if count < slow:
+                out[i] = np.nan
+                continue
+            quick /= fast
+            steady /= slow
+        else:
+            quick += alpha_quick * (value - quick)
+            steady += alpha_steady * (value - steady)
+        out[i] = quick - steady
+    state[0], state[1], state[2] = count, quick, steady
+
+
 @register_warmup("smoothing")
 def _warm() -> None:
     smooth(np.ones(2), 0.5, 1, np.zeros(2), np.empty(2))
+    smooth_apart(np.ones(3), 1, 2, np.zeros(3), np.empty(3))

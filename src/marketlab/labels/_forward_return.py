@@ -3,10 +3,19 @@
 import numpy as np
 
 from marketlab.core import FloatArray, check_at_least
-from marketlab.labels._base import BUY, HOLD, LABELS, SELL, LabelSet, check_close, make_label_set
+from marketlab.labels._base import (
+    BUY,
+    CLASS_NAMES,
+    HOLD,
+    LABELS,
+    SELL,
+    LabelSet,
+    LabelSource,
+    make_label_set,
+)
+from marketlab.labels._checks import check_close
 
 
-@LABELS.register("forward_return")
 def forward_return(close: FloatArray, *, horizon: int, dead_zone: float = 0.0) -> LabelSet:
     """Label each bar by the sign of the return from its close to the close `horizon` bars later.
 
@@ -39,7 +48,6 @@ def forward_return(close: FloatArray, *, horizon: int, dead_zone: float = 0.0) -
         name="forward_return",
         bar=bar,
         value=value,
-        start=bar.copy(),
         end=bar + horizon,
         event=bar // horizon,
         facts={
@@ -49,3 +57,15 @@ def forward_return(close: FloatArray, *, horizon: int, dead_zone: float = 0.0) -
             "n_dropped_tail": len(prices) - n_labels,
         },
     )
+
+
+LABELS.add(
+    "forward_return",
+    LabelSource(
+        method=forward_return,
+        inputs=("close",),
+        class_names=CLASS_NAMES,
+        summary="Whether the return over the next bars lies above, inside or below a dead zone",
+        reference="ours; the sign of neuro_fuzzy_campaign.md 7.3 (forward return)",
+    ),
+)

@@ -6,10 +6,19 @@ import numpy as np
 
 from marketlab.core import ConfigError, FloatArray, IntArray
 from marketlab.kernels import zigzag_extremes
-from marketlab.labels._base import BUY, HOLD, LABELS, SELL, LabelSet, check_close, make_label_set
+from marketlab.labels._base import (
+    BUY,
+    CLASS_NAMES,
+    HOLD,
+    LABELS,
+    SELL,
+    LabelSet,
+    LabelSource,
+    make_label_set,
+)
+from marketlab.labels._checks import check_close
 
 
-@LABELS.register("zigzag")
 def zigzag_segment(close: FloatArray, *, threshold: float) -> LabelSet:
     """Label each bar by the zigzag leg that it lies in: BUY rising, SELL falling, HOLD a turn.
 
@@ -47,6 +56,7 @@ def zigzag_segment(close: FloatArray, *, threshold: float) -> LabelSet:
     `zigzag_segment_legacy` gives; that one keeps the tail as HOLD.
     """
     prices = check_close(close)
+    check_threshold(threshold)
     extremes, known_at = _extremes(prices, threshold)
     n_legs = max(0, len(extremes) - 1)
     n_labels = int(extremes[-1]) if n_legs else 0
@@ -72,6 +82,7 @@ def zigzag_segment_legacy(close: FloatArray, *, threshold: float) -> IntArray:
     Shape (n_bars,). Meant for comparison with the original; errors as in `zigzag_segment`.
     """
     prices = check_close(close)
+    check_threshold(threshold)
     extremes, _ = _extremes(prices, threshold)
     out: IntArray = np.full(len(prices), HOLD, dtype=np.int64)
     values = _leg_values(prices, extremes)
@@ -79,8 +90,8 @@ def zigzag_segment_legacy(close: FloatArray, *, threshold: float) -> IntArray:
     return out
 
 
-def _extremes(prices: FloatArray, threshold: float) -> tuple[IntArray, IntArray]:
-    """Return the bars of the extremes, and `known_at` of every bar (-1 in the open tail)."""
+def check_threshold(threshold: float) -> None:
+    """Raise `ConfigError` unless a zigzag can have this threshold."""
     if not 0.0 < threshold < 1.0:
         raise ConfigError(
             f"must lie between 0 and 1, both excluded; received {threshold!r}.",
@@ -88,6 +99,10 @@ def _extremes(prices: FloatArray, threshold: float) -> tuple[IntArray, IntArray]
             value=threshold,
             suggestion="A threshold of 2.5 % is written 0.025.",
         )
+
+
+def _extremes(prices: FloatArray, threshold: float) -> tuple[IntArray, IntArray]:
+    """Return the bars of the extremes, and `known_at` of every bar (-1 in the open tail)."""
     extreme = np.empty(len(prices), dtype=np.int64)
     known_at = np.empty(len(prices), dtype=np.int64)
     count = zigzag_extremes(prices, float(threshold), extreme, known_at)
@@ -125,3 +140,15 @@ def _facts(
             "max": len(known) - 1,
         }
     return facts
+
+
+LABELS.add(
+    "zigzag",
+    LabelSource(
+        method=zigzag_segment,
+        inputs=("close",),
+        class_names=CLASS_NAMES,
+        summary="Which zigzag leg the bar lies in, which is not what comes next",
+        reference="neuro_fuzzy_campaign.md 7.3 (zigzag segments)",
+    ),
+)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from marketlab.backtest import HOLD, Column, RiskLimits, decide, simulate
 from marketlab.core import FrozenConfig, iso
 from marketlab.data import BarFrame
+from marketlab.features import bar_arrays
 from marketlab.registry import PromotedModel
 from marketlab.runtime._controls import KillSwitch, RiskGate
 from marketlab.runtime._feed import ReplayFeed
@@ -131,7 +132,7 @@ def prove_replay(
 def _batch(
     model: PromotedModel, bars: BarFrame, start: int, config: SessionConfig, limits: RiskLimits
 ) -> dict[str, Table]:
-    matrix = model.feature_set.compute(bars.arrays())
+    matrix = model.feature_set.compute(bar_arrays(bars))
     positions = np.arange(start, bars.n_bars, dtype=np.int64)
     probabilities = model.forecast(matrix.rows(positions, allow_missing=True))
     signals = decide(model.policy, probabilities)

@@ -215,7 +215,15 @@ class DryRunSession:
         return probabilities
 
     def _push(self, bar: Bar) -> FloatArray:
-        return self._features.push(bar.open, bar.high, bar.low, bar.close, bar.volume)
+        return self._features.push(
+            bar.open,
+            bar.high,
+            bar.low,
+            bar.close,
+            bar.volume,
+            time=bar.time_ns / 1e9,
+            close_time=bar.close_time_ns / 1e9,
+        )
 
     def _announce(self, bar: Bar, event: RiskEvent) -> None:
         facts = {**self._stamp, "symbol": self._feed.symbol, "bar": bar_time(bar.time_ns)}

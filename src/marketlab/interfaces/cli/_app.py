@@ -9,6 +9,8 @@ import typer
 from marketlab.interfaces.cli import (
     _campaign,
     _data,
+    _features,
+    _labels,
     _models,
     _operations,
     _serve,
@@ -63,7 +65,18 @@ def root(
         say(WELCOME)
 
 
-for module in (_system, _data, _strategy, _train, _campaign, _operations, _models, _serve):
+for module in (
+    _system,
+    _data,
+    _features,
+    _labels,
+    _strategy,
+    _train,
+    _campaign,
+    _operations,
+    _models,
+    _serve,
+):
     module.add_to(app)
 
 

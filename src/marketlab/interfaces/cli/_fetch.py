@@ -1,19 +1,23 @@
 """`marketlab data fetch` and `data monitor`: a fetch that can be left, resumed and watched."""
 
-import sys
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from marketlab.interfaces.cli._shell import JsonOption, Shell, WorkspaceOption, duration, table
+from marketlab.interfaces.cli._fetch_view import (
+    FetchView,
+    error_lines,
+    fetch_lines,
+    overall_line,
+    screen_width,
+)
+from marketlab.interfaces.cli._shell import JsonOption, Shell, WorkspaceOption, duration
 
 if TYPE_CHECKING:
-    from rich.live import Live
+    from collections.abc import Iterator
 
-_PLAIN_SECONDS = 5.0
-_HEADER = ("dataset", "state", "chunks", "candles", "per s", "left", "retries", "failed")
+_LOOK_SECONDS = 0.5
 
 
 def add_to(data: typer.Typer) -> None:
@@ -28,7 +32,10 @@ def fetch(
     recipe: Annotated[
         str | None, typer.Option(help="Several datasets: curriculum_2020_2023, or a YAML file.")
     ] = None,
-    source: Annotated[str | None, typer.Option(help="coinbase or oanda.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="coinbase, oanda, ccxt, yfinance, files, bundled or synthetic."),
+    ] = None,
     symbol: Annotated[
         str | None, typer.Option(help="As the source spells it: BTC-USD, EUR_USD.")
     ] = None,
@@ -40,7 +47,8 @@ def fetch(
 ) -> int:
     """Fetch bars from a provider.
 
-    Stop it at any moment: the same command goes on where it was.
+    Stop it at any moment: the same command goes on where it was. Ends with 3 if bars came that
+    did not pass their checks, with 4 if a recipe's dataset is not finished.
     """
     from marketlab.interfaces import usecases
 
@@ -54,99 +62,138 @@ def fetch(
     }
     dataset = {key: value for key, value in given.items() if value is not None}
     plan, facts = usecases.plan_fetch(shell.workspace, recipe=recipe, dataset=dataset or None)
-    left, least = facts["requests_left"], duration(facts["estimated_seconds"])
-    shell.note(
-        f"{facts['datasets']} dataset(s), {facts['requests']} requests, {left} of them still to "
-        f"make: at least {least}."
-    )
-    for text in facts["blocked"].values():
-        shell.note(f"Not fetched: {text}")
+    for line in _plan_lines(facts):
+        shell.note(line)
     try:
-        with _View(as_json=as_json) as view:
+        with FetchView(as_json=as_json) as view:
             done = usecases.fetch(shell.workspace, plan, recipe=recipe, on_tick=view.tick)
     except KeyboardInterrupt:
         shell.note("Finished chunks are kept; run the same command again to resume.")
         return 130
-    lines = rows_text(done["datasets"])
-    lines += [f"{row['name']}: {row['message']}" for row in done["datasets"] if row["message"]]
-    if done["summary"] is not None:
-        lines.append(f"Summary: {done['summary']}")
+    lines = [*fetch_lines(done, width=screen_width(), with_size=False), ""]
+    lines += [overall_line(done["overall"]), *_ending_lines(done)]
     shell.show(done, lines)
-    return 0 if done["ok"] else 4
+    return (0 if done["usable"] else 3) if done["ok"] else 4
 
 
 def monitor(
-    context: typer.Context, *, workspace: WorkspaceOption = None, as_json: JsonOption = False
+    context: typer.Context,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the fetch ends, or Ctrl-C.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
 ) -> int:
     """Show running and finished fetches.
 
-    Ends with 1 if there is none.
+    Ends with 1 if nothing was fetched yet. Watching disturbs no fetch.
     """
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
-    rows = usecases.monitor_fetches(shell.workspace)
-    lines = rows_text(rows) if rows else ["Nothing was fetched yet; see `marketlab data fetch`."]
-    shell.show(rows, lines)
-    return 0 if rows else 1
+    if follow:
+        try:
+            with FetchView(as_json=as_json) as view:
+                for latest in _while_running(shell):
+                    view.tick(latest, latest["log"])
+        except KeyboardInterrupt:
+            shell.note("Left; the fetch goes on.")
+    seen = usecases.monitor_fetches(shell.workspace)
+    shell.show(seen, _monitor_lines(seen))
+    return 1 if seen["log"] is None else 0
 
 
-def rows_text(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the states of datasets as a table in plain text."""
-    return table(_HEADER, [_cells(row) for row in rows])
+def _while_running(shell: Shell) -> "Iterator[dict[str, Any]]":
+    """Yield how the latest fetch stands, until none is running."""
+    from marketlab.interfaces import usecases
+
+    while True:
+        seen = usecases.monitor_fetches(shell.workspace)
+        running = [each for each in seen["fetches"] if each["state"] == "running"]
+        if not running:
+            return
+        yield running[-1] | {"log": seen["log"] or []}
+        time.sleep(_LOOK_SECONDS)
 
 
-def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
-    rate = row["rate"]
-    return (
-        row["name"],
-        row["state"],
-        f"{row['chunks']}/{row['n_chunks']}",
-        row["candles"],
-        None if rate is None else f"{rate:.1f}",
-        duration(row["eta_seconds"]),
-        row["retries"],
-        row["failed"],
+def _plan_lines(facts: dict[str, Any]) -> list[str]:
+    """Return what will be fetched, how many requests that takes, and how long at least."""
+    total, left = facts["requests"], facts["requests_left"]
+    symbols, timeframes = ", ".join(facts["symbols"]), ", ".join(facts["timeframes"])
+    lines = [f"{facts['recipe'] or 'Fetch'}: {symbols} at {timeframes}"]
+    spans = ", ".join(
+        f"{start.removesuffix('T00:00:00Z')} to {end.removesuffix('T00:00:00Z')}"
+        for start, end in facts["spans"]
     )
+    many = f"{facts['datasets']} datasets" if facts["datasets"] > 1 else "1 dataset"
+    lines.append(f"{spans}: {many}, {total:,} request{'s' if total > 1 else ''}.")
+    if left < total:
+        lines.append(f"{total - left:,} of them are done, {left:,} are left.")
+    if left and facts["requests_per_second"]:
+        pace = ", ".join(f"{n} {rate:g}/s" for n, rate in facts["requests_per_second"].items())
+        least = facts["estimated_seconds"]
+        told = "a second" if least < 1 else f"at least {duration(least)}"
+        lines.append(f"That takes {told} at the allowed pace ({pace}).")
+    if facts["blocked"]:
+        lines.append(
+            f"{len(facts['blocked'])} dataset(s) cannot be asked for, and their requests are not "
+            f"counted: {next(iter(facts['blocked'].values()))}"
+        )
+    return lines
 
 
-class _View:
-    """A table redrawn in place on a terminal, a line every few seconds elsewhere."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self._stream = sys.stderr if as_json else sys.stdout
-        self._live: Live | None = None
-        self._shown_at = time.monotonic()
-        if self._stream.isatty() and not as_json:
-            self._live = _live_table()
-
-    def __enter__(self) -> "_View":
-        if self._live is not None:
-            self._live.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.__exit__(kind, error, trace)
-
-    def tick(self, rows: list[dict[str, Any]]) -> None:
-        """Show the present state."""
-        if self._live is not None:
-            self._live.update("\n".join(rows_text(rows)))
-        elif time.monotonic() - self._shown_at > _PLAIN_SECONDS:
-            self._shown_at = time.monotonic()
-            done = sum(row["chunks"] for row in rows)
-            running = ", ".join(row["name"] for row in rows if row["state"] == "running")
-            total = sum(row["n_chunks"] for row in rows)
-            print(f"{done}/{total} requests; now {running}", file=self._stream, flush=True)
+def _ending_lines(done: dict[str, Any]) -> list[str]:
+    """Return what came out, and what to do next."""
+    rows = done["datasets"]
+    finished = [r for r in rows if r["state"] == "done"]
+    lines = [f"{r['name']}: {r['message']}" for r in finished if len(rows) == 1]
+    lines += [f"{r['name']}: {r['verdict']}: {text}" for r in finished for text in r["reasons"]]
+    lines += error_lines(rows)
+    if len(rows) == 1:
+        lines += [f"Report: {path}" for path in done["reports"].values()]
+    elif finished:
+        lines.append("Reports: quality.md beside the raw chunks of each dataset")
+    if done["summary"] is not None:
+        lines.append(f"Summary: {done['summary']}")
+    lines.append(f"Log: {done['log']}")
+    if finished:
+        symbol, timeframe = finished[0]["symbol"], finished[0]["timeframe"]
+        lines.append(
+            f"Stored: strategies ask for symbol {symbol}, timeframe {timeframe}"
+            + (", and so on; see `marketlab data list`." if len(finished) > 1 else ".")
+        )
+    return [*lines, f"Next: {_next_step(rows)}"]
 
 
-def _live_table() -> "Live":
-    from rich.live import Live
+def _next_step(rows: list[dict[str, Any]]) -> str:
+    left = sum(r["n_chunks"] - r["chunks"] for r in rows if r["state"] not in ("done", "blocked"))
+    unfinished = sum(r["state"] not in ("done", "blocked") for r in rows)
+    if unfinished:
+        return (
+            f"{unfinished} dataset(s) with {left:,} request(s) are left. Run the same command "
+            "again; finished chunks are kept."
+        )
+    if any(r["state"] == "blocked" for r in rows):
+        return "set up the source named above, then run the same command again."
+    if any(r["verdict"] == "fail" for r in rows):
+        return "read why it failed its checks in the report before anything is trained on it."
+    first = rows[0]
+    return f"`marketlab data describe {first['symbol']}/{first['timeframe']}`, then train on it."
 
-    return Live(refresh_per_second=4, transient=True)
+
+def _monitor_lines(seen: dict[str, Any]) -> list[str]:
+    if seen["log"] is None:
+        return ["Nothing was fetched yet; see `marketlab data fetch --help`."]
+    under_way = [f for f in seen["fetches"] if f["state"] in ("running", "stale")]
+    shown = under_way or seen["fetches"][-1:]
+    lines = [
+        f"{each['name']}: {each['state']}, {overall_line(each['overall'])}"
+        for each in seen["fetches"]
+        if each not in shown
+    ]
+    lines += [""] if lines else []
+    for each in shown:
+        lines += [f"{each['name']}: {each['state']}", overall_line(each["overall"]), ""]
+        lines += [*fetch_lines(each, width=screen_width()), *error_lines(each["datasets"]), ""]
+    return [*lines, f"Last lines of {seen['log_path']}:", *(f"  {line}" for line in seen["log"])]

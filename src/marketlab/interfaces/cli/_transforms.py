@@ -1,7 +1,7 @@
-"""`marketlab data quality|resample|export|dictionary`: what can be done with stored bars."""
+"""`marketlab data quality|fill|resample|export|dictionary`: what can be done with stored bars."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ Calendar = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Register these commands."""
     app.command("quality")(quality)
+    app.command("fill")(fill)
     app.command("resample")(resample)
     app.command("export")(export)
     app.command("dictionary")(dictionary)
@@ -28,24 +29,94 @@ def quality(
     reference: Reference,
     *,
     calendar: Calendar = "always",
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Bars of another length, to compare: the finer ones resampled with the coarser.",
+        ),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Report gaps, stale prices, outliers and coverage; exit 3 if the verdict is fail."""
+    """Report gaps, stale prices, outliers and coverage, before any filling.
+
+    Ends with 3 if the verdict is fail, or if bars compared with --against differ.
+    """
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
-    facts = usecases.quality_data(shell.workspace, reference, calendar=calendar)
-    text = facts.pop("text")
-    shell.show(facts, text.splitlines())
-    return 3 if facts["verdict"] == "fail" else 0
+    facts = usecases.quality_data(shell.workspace, reference, calendar=calendar, against=against)
+    lines = facts.pop("text").splitlines()
+    crossed = facts.get("cross_check")
+    if crossed is not None:
+        lines += _crossed_lines(crossed)
+    shell.show(facts, lines)
+    failed = facts["verdict"] == "fail" or (crossed is not None and not crossed["ok"])
+    return 3 if failed else 0
+
+
+def _crossed_lines(facts: dict[str, Any]) -> list[str]:
+    names = f"{facts['fine'][:12]} resampled, against {facts['coarse'][:12]}"
+    lines = [
+        (
+            f"  cross-check of {names}: {facts['compared']} bars compared, "
+            f"{facts['mismatched']} differ; {facts['only_resampled']} only by resampling, "
+            f"{facts['only_fetched']} only there"
+        )
+    ]
+    if facts["times"]:
+        lines.append(f"    first that differ: {', '.join(facts['times'])}")
+    if not facts["compared"]:
+        lines.append("    no bar opens at the same time: is this the market's calendar?")
+    return lines
+
+
+def fill(
+    context: typer.Context,
+    reference: Reference,
+    *,
+    most: Annotated[
+        int, typer.Option(min=1, help="Longest gap to fill, in bars; longer ones stay, whole.")
+    ],
+    calendar: Annotated[
+        str,
+        typer.Option(
+            help="By whose trading days bars are missing: always, fx_week, nyse, nasdaq, london, "
+            "xetra or tokyo."
+        ),
+    ],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Store a version with short gaps filled by the last close, without volume.
+
+    It tells which bars are made up, wherever it goes, and is used only where it is asked for by id.
+    """
+    from marketlab.interfaces import usecases
+
+    shell = Shell(context, workspace, as_json)
+    facts = usecases.fill_data(shell.workspace, reference, limit=most, calendar=calendar)
+    lines = [
+        (
+            f"{facts['symbol']} {facts['timeframe']}: {facts['n_bars']} bars, "
+            f"{facts['filled']} of them filled, id {facts['dataset_id'][:12]}"
+        ),
+        (
+            f"  {facts['unfilled']} bar(s) are still missing, in longer gaps; "
+            f"{facts['segments']} unbroken piece(s)."
+        ),
+    ]
+    shell.show(facts, lines)
 
 
 def resample(
     context: typer.Context,
     reference: Reference,
     *,
-    timeframe: Annotated[str, typer.Option(help="The longer bars to make, such as 1h or 1d.")],
+    timeframe: Annotated[
+        str, typer.Option(help="The longer bars to make: 1h, 1d, 2d, 3d, 5d, 1w, 2w, 1mo, …")
+    ],
     calendar: Calendar = "always",
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -92,4 +163,5 @@ def dictionary(
 
     shell = Shell(context, workspace, as_json)
     facts = usecases.dictionary_data(shell.workspace)
-    shell.show(facts, [f"{facts['datasets']} data sets are described in {facts['path']}."])
+    counted = f"{facts['datasets']} data sets and {facts['registered_files']} registered files"
+    shell.show(facts, [f"{counted} are described in {facts['path']}."])
