@@ -30,7 +30,7 @@ from marketlab.evaluation import (
     log_loss_skill,
     max_statistic_p_values,
 )
-from marketlab.features import Standardizer
+from marketlab.features import Standardizer, bar_arrays
 from marketlab.labels import compute_labels
 from marketlab.models import MLPForecaster
 from marketlab.training import NetData, NetJob, NetResult, fit_many
@@ -52,7 +52,7 @@ def cases_of(family: Family, index: int, seed: int) -> list[Case]:
     """Return the jobs of all strategies on surrogate `index`, 0 for the real bars."""
     out = []
     for group in family.groups:
-        arrays = group.bars.arrays()
+        arrays = bar_arrays(group.bars)
         if index:
             signs = draw_signs(family.n_bars, seed, "null", index)
             arrays = _surrogate(arrays, signs[group.offset : group.offset + len(arrays["close"])])
@@ -60,7 +60,7 @@ def cases_of(family: Family, index: int, seed: int) -> list[Case]:
         members = zip(group.positions, group.strategies, group.feature_sets, matrices, strict=True)
         for position, strategy, feature_set, matrix in members:
             config = strategy.training.labels
-            labels = compute_labels(config, arrays["close"])
+            labels = compute_labels(config, arrays)
             labels = labels.restrict(usable(matrix, labels))
             fold = strategy.training.split().split(
                 start=labels.start,

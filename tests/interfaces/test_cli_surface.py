@@ -15,6 +15,7 @@ HEAVY = ("torch", "numpy", "sqlalchemy", "pydantic", "polars", "numba", "fastapi
 
 SURFACE = {
     "campaign": ["list", "report", "results", "resume", "run", "verify"],
+    "compare": [],
     "data": [
         "combine",
         "describe",
@@ -47,6 +48,7 @@ SURFACE = {
     "promote": [],
     "rollback": [],
     "run": [],
+    "selfcheck": [],
     "serve": [],
     "strategy": ["features", "import", "list", "validate"],
     "train": [],
@@ -73,7 +75,7 @@ def test_every_command_that_shows_facts_takes_json_and_a_workspace():
     without_json = {path for path, found in options.items() if "--json" not in found}
     without_workspace = {path for path, found in options.items() if "--workspace" not in found}
     assert without_json == {"serve"}
-    assert without_workspace == {"warmup"}
+    assert without_workspace == {"selfcheck", "warmup"}
 
 
 @pytest.mark.parametrize("path", [path for path, _ in commands()])

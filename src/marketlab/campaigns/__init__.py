@@ -8,7 +8,11 @@ from marketlab.campaigns._campaign_config import (
     Overrides,
     StrategiesConfig,
 )
+from marketlab.campaigns._canaries import CanaryResult, run_canaries
 from marketlab.campaigns._collect import campaign_results
+from marketlab.campaigns._compare import ComparedPair, ComparedRun, RunComparison, compare_runs
+from marketlab.campaigns._dead_parameters import dead_parameters
+from marketlab.campaigns._diagnoses import Diagnosis, diagnose_campaign
 from marketlab.campaigns._executor import Executor
 from marketlab.campaigns._findings import campaign_answer, statements
 from marketlab.campaigns._importer import import_list_form
@@ -25,6 +29,7 @@ from marketlab.campaigns._results_files import results_csv
 from marketlab.campaigns._results_table import results_table
 from marketlab.campaigns._run_facts import run_facts
 from marketlab.campaigns._seal import open_seal
+from marketlab.campaigns._selfcheck import CheckResult, SelfcheckReport, selfcheck
 from marketlab.campaigns._service import OperationService
 from marketlab.campaigns._start_request import StartRequest
 from marketlab.campaigns._strategy import StrategyConfig, load_strategy, parse_strategy
@@ -39,7 +44,12 @@ __all__ = [
     "CampaignResults",
     "CampaignRunner",
     "CampaignState",
+    "CanaryResult",
+    "CheckResult",
+    "ComparedPair",
+    "ComparedRun",
     "DataConfig",
+    "Diagnosis",
     "Executor",
     "Experiment",
     "Ledger",
@@ -48,7 +58,9 @@ __all__ = [
     "OperationService",
     "Overrides",
     "PlanRow",
+    "RunComparison",
     "RunResult",
+    "SelfcheckReport",
     "StartRequest",
     "StrategiesConfig",
     "StrategyConfig",
@@ -56,6 +68,9 @@ __all__ = [
     "Workspace",
     "campaign_answer",
     "campaign_results",
+    "compare_runs",
+    "dead_parameters",
+    "diagnose_campaign",
     "ensure_bars",
     "import_list_form",
     "initialise_workspace",
@@ -72,7 +87,9 @@ __all__ = [
     "resolve_experiment",
     "results_csv",
     "results_table",
+    "run_canaries",
     "run_facts",
+    "selfcheck",
     "shipped_strategy",
     "statements",
     "strategy_features",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from marketlab.campaigns._campaign_config import CampaignConfig
+from marketlab.campaigns._dead_parameters import dead_parameters
 from marketlab.campaigns._prepare import Prepared, prepare, select_bars, split_facts
 from marketlab.campaigns._resolve import Experiment, ensure_bars, resolve_experiment
 from marketlab.campaigns._strategy import StrategyConfig
@@ -147,6 +148,7 @@ def plan_experiment(
     prepared = prepare(strategy, selected)
     issues = check_prepared(experiment, prepared, compatibility=compatibility)
     refuse_leaks(strategy, selected)
+    issues += [_dead_parameter(name) for name in dead_parameters(strategy)]
     trainer = strategy.training.trainer()
     batches = -(-len(prepared.fold.train) // trainer.batch_size)
     steps = batches * trainer.epochs
@@ -269,6 +271,13 @@ def degenerate_labels(prepared: Prepared) -> list[str]:
             found = degenerate_reasons(labels, allow=labels.facts["allowed"])
             reasons += [f"in the {part} part {reason}" for reason in found]
     return reasons
+
+
+def _dead_parameter(name: str) -> dict[str, Any]:
+    return _warning(
+        "STRATEGY-DeadParameter",
+        f"{name} can be changed without any effect: nothing that the net reads depends on it.",
+    )
 
 
 def _warning(code: str, message: str) -> dict[str, Any]:

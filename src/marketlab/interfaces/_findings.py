@@ -15,9 +15,10 @@ def campaign_findings(results: "CampaignResults") -> dict[str, Any]:
     """Return the finding, the verdicts counted, reasons and remedies, JSON-ready.
 
     ``finding`` is one sentence and ``certainty`` a second one that may be empty. ``reasons`` and
-    ``would_change`` list texts with the strategies they hold for, the commonest first.
+    ``would_change`` list texts with the strategies they hold for, the commonest first;
+    ``diagnoses`` what the detectors found, with cause and remedy.
     """
-    from marketlab.campaigns import campaign_answer, run_facts, statements
+    from marketlab.campaigns import campaign_answer, diagnose_campaign, run_facts, statements
 
     facts = run_facts(results)
     finding, certainty = campaign_answer(results, facts)
@@ -34,6 +35,7 @@ def campaign_findings(results: "CampaignResults") -> dict[str, Any]:
         "certainty": certainty,
         "verdicts": {name: counts[name] for name in OUTCOMES},
         "not_completed": len(results.not_completed),
+        "diagnoses": [found.to_mapping() for found in diagnose_campaign(results)],
         **lists,
     }
 

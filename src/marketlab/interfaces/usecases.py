@@ -17,6 +17,7 @@ from marketlab.interfaces._checkpoints import (
     list_checkpoints,
 )
 from marketlab.interfaces._combine import combine_data
+from marketlab.interfaces._compare import compare
 from marketlab.interfaces._data import (
     describe_data,
     fetch_bundled,
@@ -69,6 +70,7 @@ from marketlab.interfaces._operations import (
     train,
     training_performance,
 )
+from marketlab.interfaces._selfcheck import run_selfcheck
 from marketlab.interfaces._session import (
     Session,
     default_workers,
@@ -100,6 +102,7 @@ __all__ = [
     "checkpoint_stats",
     "cleanup_checkpoints",
     "combine_data",
+    "compare",
     "default_workers",
     "delete_checkpoint",
     "describe_data",
@@ -155,6 +158,7 @@ __all__ = [
     "retry_operation",
     "rollback",
     "run_campaign",
+    "run_selfcheck",
     "show_cache",
     "show_operation",
     "start_training",

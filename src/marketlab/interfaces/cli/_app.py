@@ -8,11 +8,13 @@ import typer
 
 from marketlab.interfaces.cli import (
     _campaign,
+    _compare,
     _data,
     _features,
     _labels,
     _models,
     _operations,
+    _selfcheck,
     _serve,
     _strategy,
     _system,
@@ -73,8 +75,10 @@ for module in (
     _strategy,
     _train,
     _campaign,
+    _compare,
     _operations,
     _models,
+    _selfcheck,
     _serve,
 ):
     module.add_to(app)

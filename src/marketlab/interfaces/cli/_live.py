@@ -49,15 +49,16 @@ class PlainCampaign(CampaignView):
 
     def __init__(self) -> None:
         self._shown_at = 0.0
-        self._ended: set[str] = set()
+        self._ended: set[tuple[str, str]] = set()  # a selfcheck shows two campaigns
         self._phase = ""
 
     def tick(self, state: "CampaignState") -> None:
         """Print what has changed, and the counts from time to time."""
         for row in state.rows:
             ended = row["status"] in ("completed", "failed", "cancelled")
-            if ended and row["strategy"] not in self._ended:
-                self._ended.add(row["strategy"])
+            key = (state.campaign_id, row["strategy"])
+            if ended and key not in self._ended:
+                self._ended.add(key)
                 _note(ended_line(row))
         due = time.monotonic() - self._shown_at > _PLAIN_SECONDS
         if due or state.phase != self._phase:

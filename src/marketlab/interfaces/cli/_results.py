@@ -47,6 +47,19 @@ def finding_lines(facts: Mapping[str, Any]) -> list[str]:
     lines.append(f"Verdicts: {verdict_counts(facts)}{ended}.")
     for title, name in (("Why", "reasons"), ("What would change it", "would_change")):
         lines += statement_lines(facts, name, title, most=_MOST_STATEMENTS)
+    return lines + diagnosis_lines(facts)
+
+
+def diagnosis_lines(facts: Mapping[str, Any]) -> list[str]:
+    """Return what the detectors found, cause and remedy below each; nothing if all is well."""
+    found = facts["diagnoses"]
+    lines = ["", "What went wrong"] if found else []
+    for item in found[:_MOST_STATEMENTS]:
+        lines.append(f"  - {item['detector']} in {' and '.join(item['strategies'])}: ")
+        lines[-1] += item["finding"]
+        lines += [f"    why: {item['cause']}", f"    what to do: {item['remedy']}"]
+    if len(found) > _MOST_STATEMENTS:
+        lines.append(f"  … and {len(found) - _MOST_STATEMENTS} more (--json lists them all)")
     return lines
 
 

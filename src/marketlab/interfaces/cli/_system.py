@@ -93,14 +93,15 @@ def warmup(context: typer.Context, *, as_json: JsonOption = False) -> None:
     Later runs load them from the user's cache.
     """
     shell = Shell(context, None, as_json)
-    facts = _warm(shell)
+    facts = warm(shell)
     shell.show(
         facts,
         [f"{facts['kernels']} kernels are ready after {facts['seconds']} s ({facts['cache']})."],
     )
 
 
-def _warm(shell: Shell) -> dict[str, Any]:
+def warm(shell: Shell) -> dict[str, Any]:
+    """Compile what is not compiled yet, saying so on stderr."""
     import sys
 
     from marketlab.interfaces import usecases
@@ -139,7 +140,7 @@ def demo(
 
     shell = Shell(context, workspace, as_json)
     usecases.init_workspace(shell.workspace)
-    facts = _warm(shell)
+    facts = warm(shell)
     shell.note(f"{facts['kernels']} kernels are ready after {facts['seconds']} s.")
     done: dict[str, CampaignResults] = {}
     problems: dict[str, MarketLabError] = {}
