@@ -3,6 +3,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 from bar_samples import bar_frames, build, good_columns
 from hypothesis import given
@@ -234,3 +235,35 @@ def test_the_ledger_is_told_once(catalog, tmp_path, monkeypatch):
     assert row["path"] == str(catalog.root / manifest.folder)
     assert row["is_synthetic"] is False
     assert row["metadata"] == {}
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a small file system is not permitted here")
+    try:
+        catalog = Catalog(disk)
+        bars = build(good_columns(20_000))
+        with pytest.raises(IntegrityError, match="the disk is full: ") as caught:
+            catalog.add(bars)
+        assert caught.value.code == "STORAGE-Full"
+        assert bars.dataset_id[:12] in caught.value.message
+        assert (catalog.list(), catalog.verify()) == ([], [])
+        subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
+        assert catalog.load(catalog.add(bars)).n_bars == 20_000
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(28, "STORAGE-Full"), (5, "STORAGE-WriteFailed")])
+def test_what_the_system_said_is_found_in_the_text_of_polars(tmp_path, monkeypatch, number, code):
+    def refuse(*_, **__):
+        raise pl.exceptions.ComputeError(f"parquet: underlying IO error: x (os error {number})")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", refuse)
+    with pytest.raises(IntegrityError) as caught:
+        Catalog(tmp_path).add(build(good_columns(20)))
+    assert caught.value.code == code
+    assert [path.name for path in tmp_path.iterdir()] == [".catalog.lock"]

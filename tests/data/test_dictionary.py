@@ -5,7 +5,7 @@ import pytest
 from bar_samples import build, good_columns
 
 from marketlab.core import IntegrityError
-from marketlab.data import Catalog, FileManifests, data_dictionary, resample_bars
+from marketlab.data import Catalog, FileManifests, TableNote, data_dictionary, resample_bars
 
 
 def test_it_tells_totals_lineage_columns_and_statistics(tmp_path):
@@ -79,3 +79,22 @@ def test_kinds_of_datasets_come_from_their_metadata(tmp_path):
     text = data_dictionary(catalog, generated_at="now")
     assert "| kind | raw bars, real, with volume |" in text
     assert "| kind | resampled bars, real, with volume |" in text
+
+
+def test_notes_tell_kind_parents_and_meanings_of_a_table(tmp_path):
+    files = FileManifests(tmp_path)
+    (tmp_path / "processed").mkdir()
+    pl.DataFrame({"close": [1.0, 3.0], "x": [1, 2]}).write_parquet(tmp_path / "processed/t.parquet")
+    files.register_processed("T", "processed/t.parquet", version=1, tier="c", sources=())
+    note = TableNote(kind="combined", parents=("ab" * 32, "cd" * 32), columns={"x": "my own"})
+    text = data_dictionary(
+        Catalog(tmp_path / "processed"),
+        generated_at="now",
+        files=files,
+        notes={"processed/t.parquet": note},
+    )
+    line = "| `processed/t.parquet` | none | combined | T | `abababababab`, `cdcdcdcdcdcd` |"
+    assert line in text
+    assert "| kind | combined |" in text
+    assert "| `x` | Int64 | my own |" in text
+    assert "| `close` | Float64 | last price, quote currency |" in text

@@ -220,3 +220,9 @@ def test_children_are_found_and_filled_bars_are_used_only_by_id(tmp_path):
     assert transform_of(again.metadata) == ("fill_gaps", {"calendar": "always", "limit": 2})
     report = assess_quality(again, "1h")
     assert (report.missing_bars, report.filled_bars) == (2, 2)
+
+
+def test_a_fetched_dataset_came_from_outside():
+    fetched = {"lineage": {"raw_folder": "coinbase/BTC_USD_1h", "n_requests": 1}}
+    assert (transform_of(fetched), parents_of(fetched)) == (None, [])
+    assert transform_of({}) is None

@@ -10,7 +10,7 @@ from bar_samples import HOUR_NS, START_NS, build, good_columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketlab.core import ConfigError
+from marketlab.core import ConfigError, DataError
 from marketlab.data import (
     assess_quality,
     cross_check,
@@ -144,3 +144,17 @@ def test_cross_check_names_the_bars_that_differ():
     bad = cross_check(fine, build(other, timeframe="4h"))
     assert (bad.compared, bad.mismatched, bad.only_resampled) == (23, 1, 1)
     assert bad.times == ("2020-01-01T12:00:00Z",)
+
+
+def test_a_calendar_that_the_bars_do_not_follow_is_named():
+    # Midnight in New York on weekdays, over the clock change of 2021-03-14: no UTC days.
+    days = np.arange(18_690, 18_711)
+    days = days[(days + 3) % 7 < 5]
+    opens = (days * 24 + np.where(days < 18_700, 5, 4)) * HOUR_NS
+    columns = good_columns(len(opens)) | {"time": opens}
+    bars = build(columns, timeframe="1d")
+    rule = r"the calendar 'always' plans a bar at 2021-03-\d\d"
+    with pytest.raises(DataError, match=rule) as said:
+        fill_gaps(bars, limit=3)
+    assert (said.value.code, said.value.field) == ("DATA-WrongCalendar", "calendar")
+    assert "these open at other times than it plans, as at 2021-03-" in said.value.message

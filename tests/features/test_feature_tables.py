@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -5,10 +7,13 @@ from feature_bars import same
 from table_world import DAY, frame, tier_file
 
 from marketlab.core import ConfigError, DataError, IntegrityError
-from marketlab.data import FileManifests
+from marketlab.data import FileManifests, _join
 from marketlab.features import (
     FeatureTier,
     TableStore,
+    _bar_arrays,
+    _coarse,
+    _context,
     bar_arrays,
     build_table,
     check_function,
@@ -19,7 +24,7 @@ from marketlab.features import (
     plan_table,
     table_key,
 )
-from marketlab.kernels import kernel_sources_hash
+from marketlab.kernels import _primitives, kernel_sources_hash
 
 
 @pytest.fixture
@@ -93,6 +98,24 @@ def test_what_cannot_be_built_is_refused_by_name(tmp_path, column, options, code
     assert words in caught.value.message
     assert caught.value.field == "columns.bad"
     assert caught.value.suggestion
+
+
+def test_bars_finer_than_those_given_are_refused_when_planning(tmp_path):
+    path = tier_file(tmp_path, {"hour": {"ratio": "open / lag(on('1h', close), 1)"}})
+    tier = FeatureTier.load(path)
+    with pytest.raises(ConfigError, match=r"hour of mine reads bars of 1h, and SPX 1d") as caught:
+        plan_table(tier, frame())
+    error = caught.value
+    assert (error.code, error.field, error.value) == ("CONFIG-FinerBars", "columns.hour", "1h")
+    assert error.suggestion
+    assert plan_table(tier, frame(timeframe="1h")).n_columns == 1
+    weekly = tier_file(tmp_path, {"x": {"ratio": "close / on('1d', open)"}}, name="weekly")
+    assert plan_table(FeatureTier.load(weekly), frame()).n_columns == 1
+
+
+def test_what_decides_values_outside_kernels_counts_among_their_sources():
+    for module in (_bar_arrays, _coarse, _context, _join, _primitives):
+        assert b"@jit" in Path(module.__file__).read_bytes(), module.__name__
 
 
 def test_a_constant_column_can_be_allowed(tmp_path):

@@ -116,7 +116,6 @@ def test_truth_of_conditions():
     "text",
     [
         "lag(close, -1)",
-        "lag(close, 0)",
         "change(close, -5)",
         "shift(close, -1)",
         "lead(close, 1)",
@@ -134,6 +133,21 @@ def test_what_looks_forward_cannot_be_written(text):
 
 
 @pytest.mark.parametrize(
+    ("text", "message", "way_out"),
+    [
+        ("rsi(perid=14)", "rsi has no parameter 'perid'", "Did you mean 'period'?"),
+        ("rsi(period=-3)", "must be an integer from 2 to 10000", "Write a value in that range"),
+        ("on('2w', close)", "there are no bars of '2w'", "Known: 12h, 15m, 1d"),
+    ],
+)
+def test_a_wrong_parameter_has_the_way_out_of_its_own(text, message, way_out):
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_expression(text, field="columns.x")
+    assert caught.value.field == "columns.x"
+    assert way_out in caught.value.suggestion
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("close +", "invalid syntax"),
@@ -145,6 +159,17 @@ def test_what_looks_forward_cannot_be_written(text):
         ("1 < close < 2", "A formula holds"),
         ("close % 2", "A formula holds"),
         ("close / 0", None),
+        ("lag(close, 0)", "reads the bar itself; bars is 1 or more"),
+        ("lag(close, 1, 2)", r"It takes lag\(x, bars\)"),
+        ("lag(close, 1, bars=3)", r"It takes lag\(x, bars\)"),
+        ("change(close, 1, 2)", r"It takes change\(x, bars\)"),
+        ("change(bars=2)", r"It takes change\(x, bars\)"),
+        ("1e400 * close", "too large or none at all"),
+        ("2 ** 10000 * close", "too large or none at all"),
+        ("9 ** 9 ** 9 ** 9 * close", "too large or none at all"),
+        ("1e308 * 10 * close", "too large or none at all"),
+        ("(-1) ** 0.5 * close", "too large or none at all"),
+        ("1" + 400 * "0" + " * close", "too large or none at all"),
         ("1 / 0 + close", "divided by 0"),
         ("close ** open", "A power"),
         ("clsoe", "close"),

@@ -1,6 +1,7 @@
 """Every registered scaler keeps the same promises; each method against an independent reference."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketlab.core import ConfigError, DataError, IntegrityError
+from marketlab.features import FeatureTier
 from marketlab.features._scaler import SCALERS
 from marketlab.features._scaling import ScalerStream, fit_scaler, restore_scaler
 from marketlab.features._standardizer import Standardizer
@@ -103,6 +105,19 @@ def test_bar_label_flag_and_calendar_columns_pass_through_and_are_named(kind):
         "close": "a column of the bar is never scaled",
         "label_h1": "a label is never scaled",
     }
+
+
+@pytest.mark.parametrize("kind", [k for k in ALL if not SCALERS.get(k).is_windowed])
+@pytest.mark.parametrize("name", ["session", "minute_v2", "a200"])
+def test_calendar_columns_of_shipped_sets_pass_through(kind, name):
+    tier = FeatureTier.load(name)
+    classes = [column.scale for column in tier.feature_columns]
+    rows = np.random.default_rng(0).uniform(0, 6, (50, len(classes)))
+    not_scaled = fit_scaler(kind, rows, tier.names, classes).facts["not_scaled"]
+    clock = re.compile(r"weekday|month|minute_of_day|day_of_week|quarter|business_days|hour / 8")
+    by_clock = [i.name for i in tier.file if i.range.scale != "flag" and clock.search(i.formula)]
+    assert by_clock
+    assert {not_scaled.get(column) for column in by_clock} == {"a calendar column passes through"}
 
 
 @pytest.mark.parametrize("kind", ALL)

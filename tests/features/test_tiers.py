@@ -287,6 +287,24 @@ def test_hostile_bars_leave_every_column_causal_finite_and_in_range(kind):
             assert present.max() <= item.range.high, item.name
 
 
+INTRADAY = {"minute_v1": (60.0, 400), "minute_v3": (60.0, 1500), "session": (900.0, 600)}
+
+
+@pytest.mark.parametrize("kind", ["flat", "gaps", "jumps", "zero_volume"])
+@pytest.mark.parametrize("name", INTRADAY)
+def test_intraday_sets_are_causal_and_in_range_on_hostile_intraday_bars(name, kind):
+    tier, (seconds, n) = FeatureTier.load(name), INTRADAY[name]
+    arrays = adversarial_bars(kind, n, seed=1, bar_seconds=seconds)
+    assert audit_causality(tier, arrays, stream_bars=n) == []
+    for item, column in zip(tier.file, tier.compute(arrays).values, strict=True):
+        present = column[~np.isnan(column)]
+        assert np.isfinite(present).all(), item.name
+        assert present.size, item.name
+        if item.range.scale != "ratio":
+            assert item.range.low <= present.min(), item.name
+            assert present.max() <= item.range.high, item.name
+
+
 def test_rows_cut_at_random_dates_do_not_change(index):
     tier = FeatureTier.load("a200")
     whole = tier.compute(index).values

@@ -261,3 +261,70 @@ def test_combine_stores_the_combined_dataset_with_its_raw_files(place, capfd):
     )
     assert wrong.code == 2
     assert "holds the VIX, and the context is SPX" in wrong.err
+
+
+# -- lineage --------------------------------------------------------------------------------------
+
+
+def test_describe_tells_parents_and_children_of_tables(place, capfd):
+    for made in (
+        ("data", "combine", "--symbol", "SPX", "--context", "VIX"),
+        ("features", "build", "--tier", "a20", "--symbol", "SPX"),
+        ("labels", "build", "--label", "touch_up_high_h5_t100bps", "--symbol", "SPX"),
+    ):
+        assert command(capfd, *made, workspace=place).code == 0
+    said = command(capfd, "data", "describe", "SPX/1d", workspace=place).out
+    assert "  made of it  SPX_dataset_c v1, combined dataset, tiers a20 and vix_c, real\n" in said
+    assert "  made of it  SPX_features_a20 v1, features, tier a20, real\n" in said
+    label = "SPX_1d_labels_touch_up_high_h5_t100bps"
+    assert f"  made of it  {label} v1, labels by touch_up_high_h5_t100bps, real\n" in said
+    stored = {m.symbol: m for m in Catalog(place / "data" / "processed").list()}
+    facts = command(capfd, "data", "describe", "SPX_dataset_c", "--json", workspace=place).json
+    parents = [stored[name].dataset_id for name in ("SPX", "VIX")]
+    assert [p["dataset_id"] for p in facts["parents"]] == parents
+    assert (facts["made_by"]["transform"], len(facts["columns"])) == ("data combine", 34)
+    path = place / "data/processed/v1/SPX_features_a20.parquet"
+    for name in ("SPX_features_a20/v1", str(path)):
+        table = command(capfd, "data", "describe", name, workspace=place).out
+        one = f"  made from   {parents[0][:12]} SPX 1d, 420 bars by features build (tier a20)"
+        assert one in table.splitlines()
+    made = command(capfd, "data", "dictionary", "--json", workspace=place).json["text"]
+    both = ", ".join(f"`{parent[:12]}`" for parent in parents)
+    assert f"| combined dataset, tiers a20 and vix_c, real | SPX_dataset_c | {both} |" in made
+    rsi = "| `rsi_daily` | Float64 | `rsi(14)` of SPX; bounded, 0 to 100; known at the close of"
+    assert rsi in made
+    assert "| `vix_regime` | Int64 | `" in made
+    assert "| `end_time` | Datetime(time_unit='ns', time_zone='UTC') | close of the last" in made
+    assert " | – |" not in made.replace("| – | – |", "")
+
+
+def test_a_table_is_stale_when_its_dataset_goes(place, capfd):
+    build = ("features", "build", "--tier", "a20", "--symbol", "SPX")
+    assert command(capfd, *build, workspace=place).code == 0
+    assert command(capfd, "data", "verify", workspace=place).code == 0
+    (gone,) = place.glob("data/processed/SPX_1d_*")
+    shutil.rmtree(gone)
+    said = command(capfd, "data", "verify", workspace=place)
+    assert said.code == 6
+    path = place / "data/processed/v1/SPX_features_a20.parquet"
+    assert said.out.startswith(f"stale: {path} was made from ")
+    shown = command(capfd, "data", "describe", "SPX_features_a20", workspace=place).out
+    assert ", not stored any more by features build" in shown
+    path.write_bytes(b"no table")
+    altered = command(capfd, "data", "describe", "SPX_features_a20", workspace=place)
+    assert (altered.code, f"{path} has MD5" in altered.err) == (6, True)
+    path.unlink()
+    missing = command(capfd, "data", "describe", "SPX_features_a20/v1", workspace=place)
+    assert (missing.code, f"{path} is registered and missing." in missing.err) == (6, True)
+
+
+def test_a_build_on_a_full_disk_leaves_nothing_that_verify_finds(place, capfd, monkeypatch):
+    def full(*_, **__):
+        raise pl.exceptions.ComputeError("parquet: underlying IO error: (os error 28)")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    build = ("features", "build", "--tier", "a20", "--symbol", "SPX")
+    said = command(capfd, *build, workspace=place)
+    assert (said.code, "the disk is full" in said.err) == (6, True)
+    assert not (place / "data/processed/v1").exists()
+    assert command(capfd, "data", "verify", workspace=place).code == 0

@@ -73,6 +73,11 @@ def test_one_dataset_is_fetched_listed_and_seen(place, server, capfd):
     assert listed.splitlines()[-1].split()[-1] == "BTC-USD"
     described = command(capfd, "data", "describe", "BTCUSD/1h", workspace=place).out
     assert "source      coinbase, which spells it BTC-USD" in described
+    assert "  kind        raw bars, real, with volume\n" in described
+    assert "  made from   raw/coinbase/BTC_USD_1h, answers to 1 request(s)\n" in described
+    text = command(capfd, "data", "dictionary", "--json", workspace=place).json["text"]
+    assert "| kind | raw bars, real, with volume |" in text
+    assert "` | `raw/coinbase/BTC_USD_1h`, 1 request(s) | from outside | none |" in text
     assert command(capfd, "data", "verify", workspace=place).code == 0
 
 

@@ -182,6 +182,12 @@ def test_complexity_of_known_series():
         assert abs(run(name, wave, window=60, m=2, r=0.2)[-1]) < 0.03
         assert run(name, noise, window=300, m=1, r=0.2)[-1] > 1.0
     assert run("spectral_entropy", noise, window=256)[-1] > 0.85
+    # One jump among returns of zero has a flat spectrum, whose entropy is 1 and never more.
+    jump = np.zeros(512)
+    jump[300] = -3.0
+    for window in (40, 80, 100):
+        found = run("spectral_entropy", jump, window=window)
+        assert 0.999 < np.nanmax(found) <= 1.0
     tone = np.sin(2 * np.pi * np.arange(128) / 16)
     assert run("spectral_entropy", tone, window=64)[-1] < 1e-9
     assert run("petrosian_fd", rising, window=20)[-1] == 1.0

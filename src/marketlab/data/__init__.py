@@ -25,7 +25,7 @@ from marketlab.data._ccxt import Ccxt
 from marketlab.data._chunk_files import finished_chunks
 from marketlab.data._coinbase import Coinbase
 from marketlab.data._cross_check import CrossCheck, cross_check
-from marketlab.data._dictionary import data_dictionary, dataset_kind
+from marketlab.data._dictionary import TableNote, data_dictionary, dataset_kind
 from marketlab.data._fetch_log import FetchLog, last_lines
 from marketlab.data._fetch_plan import (
     DatasetPlan,
@@ -117,6 +117,7 @@ __all__ = [
     "SyntheticConfig",
     "SyntheticMarket",
     "SyntheticMarketConfig",
+    "TableNote",
     "TradingCalendar",
     "ValidationReport",
     "Yfinance",

@@ -10,7 +10,8 @@ other, so the id need not be computed again; files without a seal (of earlier ve
 bars hashed on every load. See `_catalog_file.py` and `_stamp.py` for when a file is hashed.
 """
 
-from collections.abc import Collection
+import builtins
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -108,23 +109,27 @@ class Catalog:
         Raises
         ------
         ConflictError if the same content is stored with another `is_synthetic`;
-        IntegrityError if the folder is taken by something else, or the disk is full.
+        IntegrityError if the folder is taken by something else, or the disk is full
+        (``STORAGE-Full``) or cannot be written.
         """
-        with FileLock(self.root / _LOCK):
-            stored = {m.dataset_id: m for m in self.list()}.get(bars.dataset_id)
-            if stored is not None:
-                _check_same_kind(stored, bars)
-                return stored.dataset_id
-            folder = self.root / f"{bars.symbol}_{bars.timeframe}_{bars.dataset_id[:12]}"
-            with atomic_folder(folder) as scratch:
-                try:
-                    write_sealed(bars, scratch / _BARS, _facts(self._manifest(bars, "")))
-                except OSError as error:
-                    raise storage_error(error, folder / _BARS) from error
-                manifest = self._manifest(bars, file_sha256(scratch / _BARS))
-                stamp_new(scratch / _BARS, manifest.file_sha256)
-                write_json(scratch / _MANIFEST, manifest.to_mapping())
+        folder = self.root / f"{bars.symbol}_{bars.timeframe}_{bars.dataset_id[:12]}"
+        try:
+            with FileLock(self.root / _LOCK):
+                stored = {m.dataset_id: m for m in self.list()}.get(bars.dataset_id)
+                if stored is not None:
+                    _check_same_kind(stored, bars)
+                    return stored.dataset_id
+                with atomic_folder(folder) as scratch:
+                    self._write(bars, scratch)
+        except OSError as error:
+            raise storage_error(error, folder / _BARS) from error
         return bars.dataset_id
+
+    def _write(self, bars: BarFrame, scratch: Path) -> None:
+        write_sealed(bars, scratch / _BARS, _facts(self._manifest(bars, "")))
+        manifest = self._manifest(bars, file_sha256(scratch / _BARS))
+        stamp_new(scratch / _BARS, manifest.file_sha256)
+        write_json(scratch / _MANIFEST, manifest.to_mapping())
 
     def load(self, dataset_id: str) -> BarFrame:
         """Return a stored dataset by its id, or by a prefix of it of 8 digits or more.
@@ -227,27 +232,36 @@ class Catalog:
                 findings += self._verify_entry(path)
         return findings + self._stale()
 
+    def why_stale(self, parents: Iterable[str]) -> builtins.list[str]:
+        """Return in words which of the datasets `parents` are gone or have been replaced.
+
+        For what was made from them and is kept elsewhere, such as tables of features; an empty
+        list means that all of them are stored and the newest of their series.
+
+        Raises
+        ------
+        IntegrityError as in `list`.
+        """
+        known, newest = self._versions()
+        return [text for parent in parents if (text := _why_stale(parent, known, newest))]
+
+    def _versions(self) -> tuple[dict[str, Manifest], dict[tuple[str, ...], Manifest]]:
+        """Return the stored datasets by id, and the newest of each series."""
+        known = {m.dataset_id: m for m in self.list()}
+        by_age = sorted(known.values(), key=lambda m: (m.added_at, m.dataset_id))
+        return known, {_series(m): m for m in by_age}
+
     def _stale(self) -> CatalogFindings:
         try:
-            known = {m.dataset_id: m for m in self.list()}
+            known, newest = self._versions()
         except IntegrityError:
             return []  # the manifest that cannot be read is a finding already
-        newest: dict[tuple[str, ...], Manifest] = {}
-        for m in sorted(known.values(), key=lambda m: (m.added_at, m.dataset_id)):
-            newest[_series(m)] = m
-        findings: CatalogFindings = []
-        for m in known.values():
-            path = self.root / m.folder
-            for parent in parents_of(m.metadata):
-                held = known.get(parent)
-                if held is None:
-                    text = f"was made from {parent}, which is not stored any more."
-                    findings.append(_finding("stale", path, text))
-                elif newest[_series(held)] is not held:
-                    newer = newest[_series(held)].dataset_id
-                    text = f"was made from {parent}, which {newer} has replaced."
-                    findings.append(_finding("stale", path, text))
-        return findings
+        return [
+            _finding("stale", self.root / m.folder, text)
+            for m in known.values()
+            for parent in parents_of(m.metadata)
+            if (text := _why_stale(parent, known, newest))
+        ]
 
     def _verify_entry(self, path: Path) -> CatalogFindings:
         if path.name.startswith("."):
@@ -313,6 +327,18 @@ class Catalog:
 
 def _series(m: Manifest) -> tuple[str, ...]:
     return (m.symbol, m.timeframe, m.source, str(m.is_synthetic))
+
+
+def _why_stale(
+    parent: str, known: dict[str, Manifest], newest: dict[tuple[str, ...], Manifest]
+) -> str | None:
+    held = known.get(parent)
+    if held is None:
+        return f"was made from {parent}, which is not stored any more."
+    newer = newest[_series(held)]
+    if newer is held:
+        return None
+    return f"was made from {parent}, which {newer.dataset_id} has replaced."
 
 
 def _check_same_kind(stored: Manifest, bars: BarFrame) -> None:

@@ -4,6 +4,7 @@ A file's hash is remembered for this process, and in a stamp beside the file for
 device, inode, size and times of change; see `_stamp.py` for what that is worth.
 """
 
+import errno
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -30,13 +31,23 @@ _hashes: dict[str, tuple[FileState, str]] = {}
 
 
 def write_sealed(bars: BarFrame, path: Path, facts: dict[str, Any]) -> None:
-    """Write the bars with `facts` in the footer; one row group, so that columns come back whole."""
-    bars.frame.write_parquet(
-        path,
-        compression="zstd",
-        row_group_size=max(1, bars.n_bars),
-        metadata={_SEAL: canonical_json(facts)},
-    )
+    """Write the bars with `facts` in the footer; one row group, so that columns come back whole.
+
+    Raises
+    ------
+    OSError with the system's number, however the writing library dressed it up.
+    """
+    try:
+        bars.frame.write_parquet(
+            path,
+            compression="zstd",
+            row_group_size=max(1, bars.n_bars),
+            metadata={_SEAL: canonical_json(facts)},
+        )
+    except pl.exceptions.PolarsError as error:
+        # polars hides what the system said in its own error's text.
+        number = errno.ENOSPC if f"os error {errno.ENOSPC}" in str(error) else errno.EIO
+        raise OSError(number, str(error)) from error
 
 
 def read_stored(path: Path) -> tuple[Any, str]:

@@ -1,5 +1,7 @@
 """The data dictionary: what every stored dataset and registered file holds, in Markdown."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -28,15 +30,36 @@ _TRANSFORM_KINDS = {"resample_bars": "resampled bars", "fill_gaps": "bars with f
 _STATISTICS = ("count", "mean", "std", "min", "25%", "50%", "75%", "max")
 
 
+@dataclass(frozen=True)
+class TableNote:
+    """What those who make a registered table know of it and its file manifest does not.
+
+    Attributes
+    ----------
+    kind : what the table is.
+    parents : ids of the datasets that it was made from.
+    columns : what each column means, by its name; others are described as those of bars.
+    """
+
+    kind: str
+    parents: tuple[str, ...]
+    columns: Mapping[str, str]
+
+
 def data_dictionary(
-    catalog: Catalog, *, generated_at: str, files: FileManifests | None = None
+    catalog: Catalog,
+    *,
+    generated_at: str,
+    files: FileManifests | None = None,
+    notes: Mapping[str, TableNote] | None = None,
 ) -> str:
     """Return totals, lineage, columns and statistics of all datasets as Markdown.
 
     Every file is read and its hash checked; errors are those of `Catalog.load` and
     `FileManifests.checked`. `generated_at` is printed as given. With `files`, the registered raw
-    and derived tables follow: the latest entry of each path.
+    and derived tables follow: the latest entry of each path, with what `notes` tells of the path.
     """
+    told = notes or {}
     manifests = catalog.list()
     rows = sum(m.n_bars for m in manifests)
     entries = files.latest() if files is not None else ()
@@ -50,11 +73,11 @@ def data_dictionary(
         *([_lineage_table(manifests)] if manifests else ["No datasets are stored."]),
     ]
     if tables:
-        parts.append(_file_lineage([entry for entry, _ in tables]))
+        parts.append(_file_lineage([entry for entry, _ in tables], told))
     for manifest in manifests:
         parts += _dataset(manifest, catalog.load(manifest.dataset_id))
     for entry, table in tables:
-        parts += _file(entry, table)
+        parts += _file(entry, table, told.get(entry.path))
     return "\n\n".join(parts) + "\n"
 
 
@@ -63,6 +86,8 @@ def _lineage_table(manifests: list[Manifest]) -> str:
     for m in manifests:
         lineage = m.metadata.get(LINEAGE, {})
         parents = ", ".join(f"`{parent[:12]}`" for parent in parents_of(m.metadata))
+        if "raw_folder" in lineage:
+            parents = f"`raw/{lineage['raw_folder']}`, {lineage['n_requests']} request(s)"
         parameters = lineage.get("parameters", {})
         told = ", ".join(f"{key} = {value}" for key, value in sorted(parameters.items()))
         transform = lineage.get("transform", "from outside")
@@ -111,20 +136,26 @@ def file_kind(entry: RawEntry | ProcessedEntry) -> str:
     return f"bars, tier {entry.tier}" if "ohlcv" in parts else f"table, tier {entry.tier}"
 
 
-def _file_lineage(entries: list[RawEntry | ProcessedEntry]) -> str:
+def _kind(entry: RawEntry | ProcessedEntry, note: TableNote | None) -> str:
+    return file_kind(entry) if note is None else note.kind
+
+
+def _file_lineage(entries: list[RawEntry | ProcessedEntry], notes: Mapping[str, TableNote]) -> str:
     paths = {entry.md5: entry.path for entry in entries if isinstance(entry, RawEntry)}
     lines = []
     for entry in entries:
         sources = () if isinstance(entry, RawEntry) else entry.source_raw_md5s
         told = ", ".join(f"`{paths.get(md5, md5)}`" for md5 in sources) or "none"
-        lines.append((f"`{entry.path}`", told, file_kind(entry), entry.dataset))
-    return _table(("file", "raw sources", "kind", "dataset"), lines)
+        note = notes.get(entry.path)
+        made = ", ".join(f"`{parent[:12]}`" for parent in note.parents) if note else ""
+        lines.append((f"`{entry.path}`", told, _kind(entry, note), entry.dataset, made or "none"))
+    return _table(("file", "raw sources", "kind", "dataset", "made from"), lines)
 
 
-def _file(entry: RawEntry | ProcessedEntry, table: Any) -> list[str]:
+def _file(entry: RawEntry | ProcessedEntry, table: Any, note: TableNote | None) -> list[str]:
     facts = [
         ("dataset", entry.dataset),
-        ("kind", file_kind(entry)),
+        ("kind", _kind(entry, note)),
         ("MD5", entry.md5),
         ("rows × columns", f"{table.height:,} × {table.width}"),
     ]
@@ -135,7 +166,8 @@ def _file(entry: RawEntry | ProcessedEntry, table: Any) -> list[str]:
         for name, kind in table.schema.items()
         if kind.is_temporal() and table.height
     ]
-    return [f"## {entry.path}", _table(("fact", "value"), facts), *_contents(table)]
+    meanings = note.columns if note is not None else {}
+    return [f"## {entry.path}", _table(("fact", "value"), facts), *_contents(table, meanings)]
 
 
 def _read_table(path: Any) -> Any:
@@ -144,10 +176,11 @@ def _read_table(path: Any) -> Any:
     return pl.read_parquet(path)
 
 
-def _contents(table: Any) -> list[str]:
+def _contents(table: Any, meanings: Mapping[str, str] | None = None) -> list[str]:
     """Return the table of columns, and that of the numbers in them."""
+    texts = COLUMN_TEXTS | dict(meanings or {})
     columns = [
-        (f"`{name}`", str(kind), COLUMN_TEXTS.get(name.lower(), "–"))
+        (f"`{name}`", str(kind), texts.get(name, COLUMN_TEXTS.get(name.lower(), "–")))
         for name, kind in table.schema.items()
     ]
     numbers = [

@@ -204,7 +204,8 @@ def canonical_symbol(provider_symbol: str) -> str:
     """Return a provider's symbol as strategies spell it: capital letters and digits alone.
 
     ``BTC-USD``, ``EUR_USD`` and ``BTC/USDT`` become BTCUSD, EURUSD and BTCUSDT; the ending ``=X``,
-    by which Yahoo marks currencies, is left out.
+    by which Yahoo marks currencies, is left out. ``planted/BTC-USD`` of the made-up markets becomes
+    PLANTEDBTCUSD: it is never mixed up with the real BTCUSD.
     """
     return re.sub(r"[^A-Z0-9]", "", provider_symbol.upper().removesuffix("=X"))
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from marketlab.core import BoolArray, ConfigError, IntArray
+from marketlab.core import BoolArray, ConfigError, DataError, IntArray
 from marketlab.data._bars import BarFrame
 from marketlab.data._calendar import CALENDARS, DAY_NS, TradingCalendar
 from marketlab.data._columns import Columns
 from marketlab.data._gaps import Coverage, find_gaps
 from marketlab.data._lineage import lineage_of
 from marketlab.data._timeframe import timeframe_ns
+from marketlab.data._validate import time_text
 
 FILLED = "filled"
 
@@ -44,7 +45,8 @@ def fill_gaps(
     Raises
     ------
     ConfigError for a limit below 1, and for bars longer than a day (fill daily ones, then resample
-    them); errors of `find_gaps`.
+    them); DataError (``DATA-WrongCalendar``) if the calendar plans bars at times that the bars at
+    hand cover; errors of `find_gaps`.
     """
     if limit < 1:
         raise ConfigError(
@@ -70,6 +72,7 @@ def fill_gaps(
     ends = extra + DAY_NS if timeframe_ns(bars.timeframe) == DAY_NS else found.close[at]
     order = np.argsort(times, kind="stable")
     table["time"], table["close_time"] = times, np.concatenate([bars.close_time_ns, ends])
+    _check_room(bars, extra, ends, market.name)
     filled = BarFrame.build(
         {name: values[order] for name, values in table.items()},
         symbol=bars.symbol,
@@ -121,4 +124,26 @@ def _check_fillable(bars: BarFrame) -> None:
             field="timeframe",
             value=bars.timeframe,
             suggestion="Fill the daily bars, then resample them.",
+        )
+
+
+def _check_room(bars: BarFrame, opens: IntArray, ends: IntArray, calendar: str) -> None:
+    """Raise unless every planned bar fits between those that are there."""
+    last = bars.n_bars - 1
+    after = np.searchsorted(bars.time_ns, opens, side="right")
+    closed = bars.close_time_ns[np.maximum(after - 1, 0)] <= opens
+    free = (after > last) | (bars.time_ns[np.minimum(after, last)] >= ends)
+    bad = np.flatnonzero(~(closed & free))
+    if len(bad):
+        planned = time_text(int(opens[bad[0]]))
+        there = time_text(int(bars.time_ns[max(after[bad[0]] - 1, 0)]))
+        raise DataError(
+            f"the calendar {calendar!r} plans a bar at {planned}, which would overlap the bars of "
+            f"{bars.symbol} {bars.timeframe} around it ({len(bad)} such bars); these open at other "
+            f"times than it plans, as at {there}.",
+            code="DATA-WrongCalendar",
+            field="calendar",
+            value=calendar,
+            suggestion="Name the calendar of this market; `marketlab data quality ID --calendar …` "
+            "tells how well one fits.",
         )

@@ -36,8 +36,11 @@ def children_of(dataset_id: str, manifests: Iterable["Manifest"]) -> list["Manif
 
 
 def transform_of(metadata: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """Return what made a dataset and its parameters; None for one that came from outside."""
+    """Return what made a dataset and its parameters; None for one that came from outside.
+
+    A fetched dataset came from outside, too: its lineage names its raw chunks and no transform.
+    """
     lineage = metadata.get(LINEAGE)
-    if not isinstance(lineage, Mapping):
+    if not isinstance(lineage, Mapping) or "transform" not in lineage:
         return None
-    return str(lineage.get("transform")), dict(lineage.get("parameters", {}))
+    return str(lineage["transform"]), dict(lineage.get("parameters", {}))

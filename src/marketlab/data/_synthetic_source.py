@@ -15,7 +15,9 @@ class Synthetic(LocalSource):
     """One-minute bars of the market recipes; a symbol is ``null/BTC-USD`` or ``planted/ETH-USD``.
 
     Coarser bars are resampled from them, so that all timeframes tell of one market. What is
-    published is marked as synthetic, and tells the edge that is planted in the range fetched.
+    published is marked as synthetic, and tells the edge that is planted in the range fetched. The
+    recipe stays in the stored symbol (PLANTEDBTCUSD, NULLBTCUSD), so that nobody who asks for
+    BTCUSD gets a made-up market, nor one recipe's bars for the other's.
     """
 
     name = "synthetic"

@@ -1,4 +1,8 @@
-"""What features read of a series of bars: its columns, its times, and series joined to it."""
+"""What features read of a series of bars: its columns, its times, and series joined to it.
+
+The units of times decide values, so this file counts among the kernel sources by which cached
+values are known. The hash takes every file that holds the mark @jit: here it stands.
+"""
 
 from collections.abc import Mapping
 

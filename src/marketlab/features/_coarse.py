@@ -1,4 +1,8 @@
-"""Part of a graph that lives on coarser bars: aggregated on the way, computed when complete."""
+"""Part of a graph that lives on coarser bars: aggregated on the way, computed when complete.
+
+The rules below decide values, so this file counts among the kernel sources by which saved states
+and cached values are known. The hash takes every file that holds the mark @jit: here it stands.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -7,8 +7,9 @@ from typing import Any, Literal
 from marketlab.core import ConfigError, PluginRegistry, did_you_mean
 from marketlab.features._expression import Expression
 
-ScaleClass = Literal["price", "ratio", "bounded", "count", "flag"]
-SCALES: tuple[ScaleClass, ...] = ("price", "ratio", "bounded", "count", "flag")
+ScaleClass = Literal["price", "ratio", "bounded", "count", "flag", "calendar"]
+SCALES: tuple[ScaleClass, ...] = ("price", "ratio", "bounded", "count", "flag", "calendar")
+"""Scale classes. Scalers leave flags and calendar columns (a weekday, a month) as they are."""
 PRICE_COLUMNS = ("open", "high", "low", "close")
 MAX_PERIOD = 10_000
 INF = float("inf")

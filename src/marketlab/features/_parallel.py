@@ -20,7 +20,7 @@ _COST = {
     "bars_since_max": 5.0,
     "bars_since_min": 5.0,
     "rolling_rank": 20.0,
-    "rolling_quantile": 50.0,
+    "rolling_quantile": 36.0,
     "rolling_skew": 25.0,
     "rolling_kurtosis": 30.0,
     "rolling_mean_deviation": 15.0,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from marketlab.core import ConfigError, DataError, content_id
-from marketlab.data import BarFrame
+from marketlab.data import BarFrame, parse_timeframe
 from marketlab.features._context import join_rule, require_context
+from marketlab.features._expression import COARSE_PERIODS, walk
 from marketlab.features._memory import require_memory
 from marketlab.features._text import format_expression
 from marketlab.features._tier import FeatureTier
@@ -64,12 +65,14 @@ def plan_table(
 
     Raises
     ------
-    ConfigError: a window longer than the data, a context series missing or not read, too little
-    memory; DataError (``DATA-NoVolume``): volume is read and the series has none.
+    ConfigError: a window longer than the data, ``on(…)`` for bars finer than these, a context
+    series missing or not read, too little memory; DataError (``DATA-NoVolume``): volume is read
+    and the series has none.
     """
     given = dict(context or {})
     require_context(tier.context, given)
     _require_volume(tier, bars)
+    _require_coarser(tier, bars)
     _require_length(tier, bars)
     return TablePlan(
         tier=tier.file.name,
@@ -95,6 +98,24 @@ def _require_volume(tier: FeatureTier, bars: BarFrame) -> None:
             value=bars.symbol,
             suggestion="Choose a series with volume, or a set without these columns.",
         )
+
+
+def _require_coarser(tier: FeatureTier, bars: BarFrame) -> None:
+    """Refuse ``on("1h", …)`` over daily bars, which would say the daily value under that name."""
+    bar_s = parse_timeframe(bars.timeframe).total_seconds()
+    for item in tier.file:
+        for node in walk(item.expression):
+            seconds = dict(node.params)["seconds"] if node.operation == "coarse" else bar_s
+            if seconds < bar_s:
+                period = next(name for name, each in COARSE_PERIODS.items() if each == seconds)
+                raise ConfigError(
+                    f"{item.name} of {tier.file.name} reads bars of {period}, and "
+                    f"{bars.symbol} {bars.timeframe} has coarser ones already.",
+                    code="CONFIG-FinerBars",
+                    field=f"columns.{item.name}",
+                    value=period,
+                    suggestion="Take bars that are finer, or a set without these columns.",
+                )
 
 
 def _require_length(tier: FeatureTier, bars: BarFrame) -> None:

@@ -208,3 +208,5 @@ def _write(frame: Any, path: Path, facts: dict[str, Any]) -> None:
         raise storage_error(OSError(number, str(error)), path) from error
     finally:
         scratch.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.parent.rmdir()  # only if it is empty: nothing came of the first table in it

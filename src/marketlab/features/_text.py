@@ -1,6 +1,7 @@
 """Formulas as text: ``close / sma(close, 20) - 1``. What reads ahead cannot be written."""
 
 import ast
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -85,6 +86,12 @@ class _Reader:
         return value if isinstance(value, Expression) else constant(value)
 
     def value(self, node: ast.expr) -> Value:
+        value = self._value(node)
+        if not isinstance(value, Expression) and not _is_finite(value):
+            raise self._error(node, "The number is too large or none at all.")
+        return value
+
+    def _value(self, node: ast.expr) -> Value:
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
             return node.value  # type: ignore[return-value]
         if isinstance(node, ast.Name):
@@ -155,7 +162,11 @@ class _Reader:
                     result = result * base
                 return result
         if not isinstance(base, Expression) and not isinstance(exponent, Expression):
-            return float(base**exponent)
+            try:
+                # As floats: whole numbers of any length could be asked for in a few letters.
+                return math.pow(base, exponent)
+            except (OverflowError, ValueError):
+                raise self._error(node, "The number is too large or none at all.") from None
         raise self._error(node, "A power of a formula is ** 2, ** 3, ** 4 or ** 0.5.")
 
     def _logical(self, node: ast.BoolOp) -> Expression:
@@ -219,16 +230,16 @@ class _Reader:
         )
 
     def _past(self, node: ast.Call, name: str, arguments: list[Value], options: Names) -> Value:
-        bars: Value = 1
-        if len(arguments) == 2:
-            bars = arguments[1]
-        elif name == "lag" and not options:
-            raise self._error(node, "It takes lag(x, bars).")
-        bars = options.get("bars", bars)
-        number = self._number(node, name, "bars", bars)
-        if not arguments or set(options) - {"bars"} or not isinstance(number, int):
+        given = [*arguments[1:], *options.values()]
+        is_odd = not arguments or len(given) > 1 or set(options) - {"bars"}
+        if is_odd or (name == "lag" and not given):
             raise self._error(node, f"It takes {name}(x, bars), bars a whole number.")
-        if number < 1:
+        number = self._number(node, name, "bars", given[0] if given else 1)
+        if not isinstance(number, int):
+            raise self._error(node, f"It takes {name}(x, bars), bars a whole number.")
+        if number == 0:
+            raise self._error(node, f"{name}(x, 0) reads the bar itself; bars is 1 or more.")
+        if number < 0:
             raise self._forward(node, f"{name}(…, {number})")
         x = _as_expression(arguments[0])
         return x.lag(number) if name == "lag" else x.change(number)
@@ -288,7 +299,14 @@ class _Reader:
         except ConfigError as error:
             if error.details.get("at") is not None:
                 raise
-            raise self._error(node, str(error.message), code=error.code) from None
+            raise _refuse(
+                self.text,
+                self.field,
+                str(error.message).rstrip("."),
+                node,
+                code=error.code,
+                suggestion=error.suggestion or _GRAMMAR,
+            ) from None
 
     def _forward(self, node: ast.expr, what: str) -> ConfigError:
         return _refuse(
@@ -311,6 +329,13 @@ class _Reader:
         self, node: ast.expr, rule: str, *, code: str = "CONFIG-InvalidFormula"
     ) -> ConfigError:
         return _refuse(self.text, self.field, rule.rstrip("."), node, code=code)
+
+
+def _is_finite(value: Number) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
 
 
 def _refuse(

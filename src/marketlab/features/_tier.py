@@ -9,6 +9,7 @@ from marketlab.core import FloatArray, Progress, content_id, usable_cores
 from marketlab.features._columns import FeatureColumn
 from marketlab.features._feature_file import FeatureFile, NamedFeature, load_feature_file
 from marketlab.features._feature_set import FeatureFamily
+from marketlab.features._indicator import INF
 from marketlab.features._matrix import FeatureMatrix
 from marketlab.features._memory import require_memory
 from marketlab.features._stream import FeatureStream
@@ -101,7 +102,7 @@ class FeatureTier:
                 "formula": item.formula,
                 "scale": item.range.scale,
                 "range": [item.range.low, item.range.high]
-                if item.range.scale == "bounded"
+                if item.range.scale in ("bounded", "calendar") and item.range.low > -INF
                 else None,
                 "warm_up_bars": item.expression.warm_up_bars,
                 "needs_volume": item.needs_volume,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from marketlab.campaigns import Workspace
-    from marketlab.data import FileManifests, Manifest
+    from marketlab.data import FileManifests
 
 OnStep = Callable[[str, int, int], None]
 
@@ -97,50 +97,63 @@ def list_data(workspace: "Workspace") -> list[dict[str, Any]]:
 
 
 def describe_data(workspace: "Workspace", reference: str) -> dict[str, Any]:
-    """Return manifest, kind, findings and lineage of one data set.
+    """Return manifest, kind, findings and lineage of one data set, or of one table made from it.
 
-    `reference` is its id, a prefix of it, or ``SYMBOL/TIMEFRAME``. Parents that are not stored any
-    more come with their id alone.
+    `reference` is a data set's id, a prefix of it, or ``SYMBOL/TIMEFRAME``; or a table of features
+    or labels: its name, NAME/vN or path. Parents that are not stored any more come with their id
+    alone. Children are data sets and tables.
+
+    Raises
+    ------
+    As `Catalog.load` and `Catalog.find`; IntegrityError for a table that is missing or altered.
     """
     from marketlab.data import children_of, dataset_kind, parents_of, transform_of, validate_bars
+    from marketlab.interfaces import _lineage
 
     catalog = workspace.require().catalog
+    stored = {m.dataset_id: m for m in catalog.list()}
+    tables = _lineage.stored_tables(workspace)
+    found = _lineage.find_table(tables, reference)
+    if found is not None:
+        return _lineage.table_facts(workspace, found, stored)
+    files = _files(workspace)
+    for entry in files.latest():
+        if entry.dataset == reference.partition("/v")[0]:
+            files.checked(entry)  # its file is gone or no table any more
     if "/" in reference:
         symbol, _, timeframe = reference.partition("/")
         bars = catalog.find(symbol, timeframe)
     else:
         bars = catalog.load(reference)
     report = validate_bars(bars, bars.timeframe)
-    stored = {m.dataset_id: m for m in catalog.list()}
     manifest = stored[bars.dataset_id]
     made = transform_of(manifest.metadata)
+    children = [
+        _lineage.dataset_facts(m, m.dataset_id)
+        for m in children_of(bars.dataset_id, stored.values())
+    ]
     return {
         **manifest.to_mapping(),
         "kind": dataset_kind(manifest),
         "made_by": None if made is None else {"transform": made[0], "parameters": made[1]},
-        "parents": [_relative(stored.get(p), p) for p in parents_of(manifest.metadata)],
-        "children": [
-            _relative(m, m.dataset_id) for m in children_of(bars.dataset_id, stored.values())
+        "parents": [
+            _lineage.dataset_facts(stored.get(p), p) for p in parents_of(manifest.metadata)
         ],
+        "children": [*children, *_lineage.child_tables(tables, bars.dataset_id)],
         "report": report.to_mapping(),
     }
 
 
-def _relative(manifest: "Manifest | None", dataset_id: str) -> dict[str, Any]:
-    if manifest is None:
-        return {"dataset_id": dataset_id, "stored": False}
-    names = ("symbol", "timeframe", "n_bars", "source")
-    facts = {name: getattr(manifest, name) for name in names}
-    return {"dataset_id": dataset_id, "stored": True, **facts}
-
-
 def verify_data(workspace: "Workspace") -> dict[str, Any]:
     """Read every stored and every registered file again; return what is not as it was."""
+    from marketlab.interfaces._lineage import stale_tables
+
     catalog = workspace.require().catalog
     files = _files(workspace)
     described = files.described()
     findings = [f.to_mapping() for f in catalog.verify(described=described)]
     findings += [f.to_mapping() for f in files.verify()]
+    findings += [f.to_mapping() for f in stale_tables(workspace, catalog)]
     registered = sum(path.name != "manifest.json" for path in described)
     # Counted by folder: a manifest that cannot be read is among the findings.
     datasets = len(list(catalog.root.glob("[!.]*/manifest.json")))

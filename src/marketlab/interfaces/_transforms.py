@@ -135,10 +135,16 @@ def dictionary_data(workspace: "Workspace") -> dict[str, Any]:
     """Write ``reports/data_dictionary.md`` of the workspace and return its path and text."""
     from marketlab.core import SystemClock, atomic_write, iso
     from marketlab.data import FileManifests, data_dictionary
+    from marketlab.interfaces._lineage import table_notes
 
     catalog = workspace.require().catalog
     files = FileManifests(workspace.root / "data")
-    text = data_dictionary(catalog, generated_at=iso(SystemClock().now()) or "", files=files)
+    text = data_dictionary(
+        catalog,
+        generated_at=iso(SystemClock().now()) or "",
+        files=files,
+        notes=table_notes(workspace),
+    )
     path = workspace.root / "reports" / "data_dictionary.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, text)

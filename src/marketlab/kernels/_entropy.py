@@ -65,7 +65,8 @@ def permutation_entropy(
             for k in range(counts.shape[0]):
                 if counts[k] > 0.0:
                     total += table[int(counts[k]) - 1]
-            out[i] = max(0.0, (math.log(float(n_patterns)) - total / n_patterns) * scale)
+            entropy = (math.log(float(n_patterns)) - total / n_patterns) * scale
+            out[i] = min(1.0, max(0.0, entropy))
         seen += 1
     state[0], state[1] = seen, missing + 1
 
@@ -149,7 +150,9 @@ def _spectral(part: FloatArray, cosine: FloatArray, sine: FloatArray) -> float:
             weighted += power * math.log(power)
     if total == 0.0:
         return np.nan
-    return max(0.0, (math.log(total) - weighted / total) / math.log(float(n_frequencies)))
+    entropy = (math.log(total) - weighted / total) / math.log(float(n_frequencies))
+    # A flat spectrum has 1, which rounding would exceed.
+    return min(1.0, max(0.0, entropy))
 
 
 @jit

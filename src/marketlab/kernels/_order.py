@@ -16,6 +16,8 @@ RANK_KINDS: dict[str, int] = {"below": 0, "average": 1, "at_most": 2}
 _BELOW, _AVERAGE = 0, 1
 _SCANNED = 64
 """Up to so many ordered values are compared with all, which takes no mispredicted branch."""
+_TOUCHED = 32
+"""Up to so many, a replacement touches all of them rather than moving some."""
 
 
 @jit
@@ -77,6 +79,31 @@ def _replace(ordered: FloatArray, count: int, old: float, new: float) -> tuple[i
         ordered[place] = new
         count += 1
     return place, count
+
+
+@jit
+def _replace_scanned(ordered: FloatArray, old: float, new: float) -> None:
+    """Take `old` out of a full short window and put `new` in; both are present.
+
+    Every value is touched, with selections for branches: on random values the length of a move
+    cannot be predicted, and a wrong guess costs more than the whole pass.
+    """
+    n = ordered.shape[0]
+    gap, place = 0, 0
+    for k in range(n):
+        value = ordered[k]
+        gap += 1 if value < old else 0
+        place += 1 if value < new else 0
+    if place > gap:
+        place -= 1
+        for k in range(n - 1):
+            after = ordered[k + 1]
+            ordered[k] = after if (k >= gap) & (k < place) else ordered[k]
+    else:
+        for k in range(n - 1, 0, -1):
+            before = ordered[k - 1]
+            ordered[k] = before if (k > place) & (k <= gap) else ordered[k]
+    ordered[place] = new
 
 
 @jit
@@ -150,7 +177,10 @@ def rolling_quantile(
         value = x[i]
         old = ring[position] if seen >= window else np.nan
         ring[position] = value
-        _, count = _replace(ordered, count, old, value)
+        if count == window and window <= _TOUCHED and value == value:
+            _replace_scanned(ordered, old, value)
+        else:
+            _, count = _replace(ordered, count, old, value)
         seen += 1
         position += 1
         if position == window:

@@ -1,7 +1,7 @@
 """Labels of which nothing can be learned are refused, with their counts."""
 
 from collections.abc import Collection
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from marketlab.core import DataError
 from marketlab.labels._base import CLASS_NAMES, HOLD, LabelSet
@@ -60,6 +60,13 @@ def refuse_degenerate(
         return
     counts = labels.counts()
     shown = ", ".join(f"{name} {n}" for name, n in counts.items())
+    kinds = [kind for kind in get_args(Degeneracy) if any(kind in reason for reason in reasons)]
+    # No labels at all cannot be allowed.
+    by_name = "".join(
+        f", or allow it by name: `allow: [{kind}]` in the block, `--allow {kind}` on the command"
+        " line"
+        for kind in kinds
+    )
     raise DataError(
         f"the labels {labels.name!r} are degenerate: {'; '.join(reasons)}"
         + (f". Counts: {shown}." if shown else "."),
@@ -71,6 +78,5 @@ def refuse_degenerate(
             "n_labels": len(labels),
             "n_events": labels.n_events,
         },
-        suggestion="Choose another threshold or horizon, give a longer series, or allow it by"
-        " name: `allow: [rare_class]` in the block, `--allow rare_class` on the command line.",
+        suggestion=f"Choose another threshold or horizon, give a longer series{by_name}.",
     )

@@ -146,18 +146,38 @@ def list_(
 def describe(
     context: typer.Context,
     reference: Annotated[
-        str, typer.Argument(metavar="ID", help="A data set's id or its first digits, or EURUSD/1h.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="A data set's id or its first digits, or EURUSD/1h; or the name of a table.",
+        ),
     ],
     *,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one data set and what is odd about it."""
+    """Show one data set, what is odd about it, what it was made from and what was made of it.
+
+    A table that `data combine`, `features build` or `labels build` stored is shown by its name,
+    NAME/vN or the path of its file.
+    """
     from marketlab.interfaces import usecases
 
     shell = Shell(context, workspace, as_json)
     facts = usecases.describe_data(shell.workspace, reference)
-    shell.show(facts, dataset_lines(facts))
+    shell.show(facts, table_lines(facts) if "table" in facts else dataset_lines(facts))
+
+
+def table_lines(facts: dict[str, Any]) -> list[str]:
+    """Return what a table of features or labels is, in words."""
+    names = facts["columns"]
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return [
+        f"{facts['table']} v{facts['version']}: {facts['n_rows']} rows x {len(names)} columns",
+        f"  path        {facts['path']}",
+        f"  columns     {shown}",
+        *_lineage_lines(facts),
+    ]
 
 
 def dataset_lines(facts: dict[str, Any]) -> list[str]:
@@ -193,6 +213,11 @@ def _lineage_lines(facts: dict[str, Any]) -> list[str]:
     if "parents" not in facts:
         return []
     lines = [f"  kind        {facts['kind']}"]
+    raw = facts.get("metadata", {}).get("lineage", {})
+    if "raw_folder" in raw:
+        lines.append(
+            f"  made from   raw/{raw['raw_folder']}, answers to {raw['n_requests']} request(s)"
+        )
     made = facts["made_by"]
     for parent in facts["parents"]:
         told = ", ".join(f"{key} {value}" for key, value in sorted(made["parameters"].items()))
@@ -201,6 +226,8 @@ def _lineage_lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _relative(facts: dict[str, Any]) -> str:
+    if "table" in facts:
+        return f"{facts['table']} v{facts['version']}, {facts['kind']}"
     short = facts["dataset_id"][:12]
     if not facts["stored"]:
         return f"{short}, not stored any more"
