@@ -24,7 +24,7 @@ def build(**settings_):
 
 
 @given(
-    n=st.integers(30, 200),
+    n=st.integers(34, 200),
     n_folds=st.integers(2, 6),
     size=st.integers(1, 5),
     horizon=st.integers(0, 3),
