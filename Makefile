@@ -33,6 +33,7 @@ demo: $(VENV)/.lean
 	@$(BIN)/marketlab --workspace $(WORKSPACE) demo
 
 test: check
+	@$(BIN)/marketlab warmup
 	$(BIN)/pytest -m "not slow and not gpu and not network"
 
 test-all: check
