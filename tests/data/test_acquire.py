@@ -283,6 +283,17 @@ def test_a_providers_wrong_clock_is_told_and_decides_nothing(tmp_path):
     assert any("clock differs from this machine's by 32" in w for w in state.quality.warnings)
 
 
+def test_a_date_to_retry_after_is_read_by_the_providers_clock(tmp_path):
+    with exchange() as server:
+        server.date_shift = timedelta(hours=9)
+        until = datetime.now(UTC) + server.date_shift + timedelta(seconds=1)
+        server.script, server.retry_after = ["throttle"], format_datetime(until, usegmt=True)
+        started = time.monotonic()
+        _, _, (state,) = fetch(tmp_path, server.environment, wanted=one())
+    assert (state.state, state.retries) == ("done", 1)
+    assert time.monotonic() - started < 20
+
+
 def test_a_full_disk_is_one_clear_error(tmp_path, undisturbed):
     disk = tmp_path / "disk"
     disk.mkdir()

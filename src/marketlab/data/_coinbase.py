@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from marketlab.core import ConfigError
 from marketlab.data._candles import rows_of
 from marketlab.data._http import HttpSource
 from marketlab.data._retry import MalformedBody
@@ -19,8 +18,6 @@ from marketlab.data._source import (
     time_of,
 )
 
-_SYMBOL = re.compile(r"[A-Z0-9]{2,10}-[A-Z0-9]{2,10}")
-
 
 class Coinbase(HttpSource):
     """Public candles; address and pace from ``MARKETLAB_COINBASE_URL`` and ``…_RATE``."""
@@ -29,6 +26,8 @@ class Coinbase(HttpSource):
     price_type = "trade"
     volume_unit = "base"
     market = "24x7"
+    symbol_form = re.compile(r"[A-Z0-9]{2,10}-[A-Z0-9]{2,10}")
+    symbol_example = "BTC-USD"
     timeframes: Mapping[str, str] = {
         "1m": "60",
         "5m": "300",
@@ -45,15 +44,6 @@ class Coinbase(HttpSource):
             requests_per_second=setting(environment, "MARKETLAB_COINBASE_RATE", 3.0),
             concurrency=int(setting(environment, "MARKETLAB_COINBASE_CONCURRENCY", 4)),
         )
-
-    def check_symbol(self, symbol: str) -> None:
-        """Raise `ConfigError` unless `symbol` is spelled as ``BTC-USD``."""
-        if not _SYMBOL.fullmatch(symbol):
-            raise ConfigError(
-                f"coinbase spells its symbols like BTC-USD; received {symbol!r}.",
-                field="symbol",
-                value=symbol,
-            )
 
     def target(self, symbol: str, timeframe: str, start_s: int, end_s: int) -> str:
         """Return the request; the last open is one bar before the end, as both are included."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import re
 import socket
 import threading
 import time
@@ -160,7 +161,9 @@ class HttpSession:
     def _no_answer(self, reply: _Reply) -> Broken | Throttled | Refused:
         said = f"status {reply.status}: {self._said(reply)}"
         if reply.status == 429:
-            return Throttled(said, retry_after(reply.headers.get("retry-after"), self._clock.now()))
+            # A date is one of the provider's clock, which may be far from ours.
+            now = _http_date(reply.headers.get("date")) or self._clock.now()
+            return Throttled(said, retry_after(reply.headers.get("retry-after"), now))
         if reply.status == 408 or reply.status >= 500:
             return Broken(said)
         return Refused(said, access=reply.status in {401, 403})
@@ -203,8 +206,19 @@ class HttpSource(ABC):
     base_url: str
     limits: SourceLimits
     market: str
+    symbol_form: re.Pattern[str]
+    symbol_example: str
     headers: Mapping[str, str] = {}
     secrets: tuple[str, ...] = ()
+
+    def check_symbol(self, symbol: str) -> None:
+        """Raise `ConfigError` unless `symbol` is spelled as the provider spells it."""
+        if not self.symbol_form.fullmatch(symbol):
+            raise ConfigError(
+                f"{self.name} spells its symbols like {self.symbol_example}; received {symbol!r}.",
+                field="symbol",
+                value=symbol,
+            )
 
     @property
     def folder(self) -> str:
@@ -236,7 +250,10 @@ class HttpSource(ABC):
 
 
 def retry_after(text: str | None, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After header asks for (a number, or an HTTP date)."""
+    """Return the seconds that a Retry-After header asks for (a number, or an HTTP date).
+
+    `now` is the time by the clock that wrote the date.
+    """
     if text is None:
         return None
     if text.strip().isdigit():

@@ -20,8 +20,6 @@ from marketlab.data._source import (
     time_of,
 )
 
-_SYMBOL = re.compile(r"[A-Z0-9]{2,10}_[A-Z0-9]{2,10}")
-
 
 class Oanda(HttpSource):
     """Candles for the holder of a token: ``MARKETLAB_OANDA_TOKEN``, ``…_URL``, ``…_RATE``."""
@@ -30,6 +28,8 @@ class Oanda(HttpSource):
     price_type = "mid"
     volume_unit = "ticks"
     market = "fx"
+    symbol_form = re.compile(r"[A-Z0-9]{2,10}_[A-Z0-9]{2,10}")
+    symbol_example = "EUR_USD"
     timeframes: Mapping[str, str] = {
         "1m": "M1",
         "5m": "M5",
@@ -65,15 +65,6 @@ class Oanda(HttpSource):
             requests_per_second=setting(environment, "MARKETLAB_OANDA_RATE", 2.0),
             concurrency=int(setting(environment, "MARKETLAB_OANDA_CONCURRENCY", 2)),
         )
-
-    def check_symbol(self, symbol: str) -> None:
-        """Raise `ConfigError` unless `symbol` is spelled as ``EUR_USD``."""
-        if not _SYMBOL.fullmatch(symbol):
-            raise ConfigError(
-                f"oanda spells its symbols like EUR_USD; received {symbol!r}.",
-                field="symbol",
-                value=symbol,
-            )
 
     def target(self, symbol: str, timeframe: str, start_s: int, end_s: int) -> str:
         """Return the request; `to` is excluded."""
