@@ -380,14 +380,7 @@ def owner_is_alive(workspace: Workspace, owner: str | None) -> bool:
     """Return whether the executor of that name still runs: it holds a lock while it does."""
     if owner is None:
         return False
-    path = workspace.root / ".control" / f"{owner}.lock"
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout_seconds=0.0):
-            return False
-    except TransientError:
-        return True
+    return FileLock.is_held(workspace.root / ".control" / f"{owner}.lock")
 
 
 @contextlib.contextmanager

@@ -143,6 +143,17 @@ class FileLock:
         self.timeout_seconds = timeout_seconds
         self._descriptor: int | None = None
 
+    @staticmethod
+    def is_held(path: Path) -> bool:
+        """Return whether a process holds the lock at `path`; nothing is created."""
+        if not path.is_file():
+            return False
+        try:
+            with FileLock(path, timeout_seconds=0.0):
+                return False
+        except TransientError:
+            return True
+
     def __enter__(self) -> "FileLock":
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -162,7 +162,7 @@ def progress_of(rows: Sequence[dict[str, Any]], *, is_running: bool) -> dict[str
 
 def _read_run(path: Path, now: float) -> dict[str, Any]:
     facts: dict[str, Any] = _load(path)
-    if _is_locked(path.with_suffix(".lock")):
+    if FileLock.is_held(path.with_suffix(".lock")):
         is_late = now - facts["updated_at"] > STALE_SECONDS
         facts["state"] = "stale" if is_late else "running"
     elif facts["state"] == "running":
@@ -184,16 +184,6 @@ def _load(path: Path) -> dict[str, Any]:
             suggestion="Delete it; the next run of that fetch makes it anew.",
         ) from error
     return facts
-
-
-def _is_locked(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    try:
-        with FileLock(path, timeout_seconds=0.0):
-            return False
-    except TransientError:
-        return True
 
 
 def _process(path: Path) -> str:

@@ -25,7 +25,7 @@ from marketlab.evaluation._confusion import (
 )
 from marketlab.evaluation._ranking_scores import average_precision, roc_auc
 from marketlab.evaluation._reliability import calibration_error
-from marketlab.evaluation._scores import LOG_LOSS_CLIP
+from marketlab.evaluation._scores import LOG_LOSS_CLIP, check_distributions
 from marketlab.evaluation._undefined import (
     Metric,
     Undefined,
@@ -245,17 +245,7 @@ def _check_classes(y: IntArray, probabilities: FloatArray, class_names: tuple[st
             field="y",
             value=int(y.max()),
         )
-    good = np.isfinite(probabilities).all(axis=1) & (probabilities >= 0.0).all(axis=1)
-    with np.errstate(invalid="ignore"):
-        good &= np.abs(probabilities.sum(axis=1) - 1.0) <= 1e-5
-    if not good.all():
-        row = int(np.flatnonzero(~good)[0])
-        raise DataError(
-            f"each row of probabilities must be finite, not negative, and sum to 1; row {row} is "
-            f"{probabilities[row].tolist()} ({int((~good).sum())} such rows).",
-            code="DATA-Probabilities",
-            field="probabilities",
-        )
+    check_distributions("probabilities", probabilities)
 
 
 def _mean_of_classes(metric: str, values: dict[str, Metric]) -> Metric:

@@ -93,6 +93,16 @@ def check_probabilities(name: str, probabilities: FloatArray, n_samples: int) ->
             f"column per class; received {probabilities.shape}.",
             code="DATA-ShapeMismatch",
         )
+    check_distributions(name, probabilities)
+
+
+def check_distributions(name: str, probabilities: FloatArray) -> None:
+    """Refuse a row of an (n, k) array that is no probability distribution over its classes.
+
+    Raises
+    ------
+    DataError (DATA-Probabilities) naming the first bad row.
+    """
     good = np.isfinite(probabilities).all(axis=1) & (probabilities >= 0.0).all(axis=1)
     with np.errstate(invalid="ignore"):
         good &= np.abs(probabilities.sum(axis=1) - 1.0) <= 1e-5
@@ -102,6 +112,7 @@ def check_probabilities(name: str, probabilities: FloatArray, n_samples: int) ->
             f"each row of {name} must be finite, not negative, and sum to 1; row {row} is "
             f"{probabilities[row].tolist()} ({int((~good).sum())} such rows).",
             code="DATA-Probabilities",
+            field=name,
             suggestion="Look at the model's output layer, or at its inputs for missing values.",
         )
 

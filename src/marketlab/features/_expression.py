@@ -242,9 +242,7 @@ def sources_of(*roots: Expression) -> tuple[str, ...]:
 
 def coarse_sources(inner: Expression) -> tuple[str, ...]:
     """Return the fine columns behind `inner` on coarser bars: what it reads, and both times."""
-    read = set(sources_of(inner)) | set(CLOCK)
-    known = [name for name in (*SOURCES, *CLOCK) if name in read]
-    return (*known, *sorted(name for name in read if name.startswith(CONTEXT)))
+    return sources_of(inner, *map(source, CLOCK))
 
 
 def _expression(value: Expression | Number) -> Expression:

@@ -64,6 +64,9 @@ class Primitive:
     bind : returns the kernel and its arguments for given inputs, parameters, state and output.
     state_size : length of the float64 state array, which starts as zeros.
     own_warm_up : bars at the start that are missing even if the inputs are complete.
+    joint_warm_up : for a primitive whose inputs do not all count alike, returns the first bars
+        that are missing from the parameters and those of each input; None: the largest of the
+        inputs' plus its own.
     summary : what it computes, one line.
     rule : returns what is wrong with the parameters taken together (a sentence), or None.
     """
@@ -77,6 +80,7 @@ class Primitive:
     own_warm_up: Callable[[Params], int]
     summary: str
     rule: Callable[[Params], str | None] | None = None
+    joint_warm_up: Callable[[Params, Sequence[int]], int] | None = None
 
     def check(self, params: Params) -> dict[str, Number]:
         """Return `params` in declared order.
@@ -104,12 +108,8 @@ class Primitive:
 
     def warm_up(self, params: Params, inputs: Sequence[int]) -> int:
         """Return how many first bars are missing, given those of the inputs."""
-        if self.name == "coalesce":
-            return min(inputs)
-        if self.name == "after":
-            return max(*inputs, int(params["bars"]))
-        if self.name in ("where_risen", "where_fallen"):  # only the second input is compared
-            return max(inputs[0], inputs[1] + 1)
+        if self.joint_warm_up is not None:
+            return self.joint_warm_up(params, inputs)
         return max(inputs) + self.own_warm_up(params)
 
     def batch(self, *inputs: FloatArray, **params: Number) -> FloatArray:
@@ -164,10 +164,14 @@ def register(
     state: Callable[[Params], int] = no_bars,
     warm_up: Callable[[Params], int] = no_bars,
     rule: Callable[[Params], str | None] | None = None,
+    joint_warm_up: Callable[[Params, Sequence[int]], int] | None = None,
 ) -> None:
     """Add one primitive to `PRIMITIVES`."""
     PRIMITIVES.add(
-        name, Primitive(name, n_inputs, parameters, memory, bind, state, warm_up, summary, rule)
+        name,
+        Primitive(
+            name, n_inputs, parameters, memory, bind, state, warm_up, summary, rule, joint_warm_up
+        ),
     )
 
 

@@ -47,7 +47,13 @@ _swapped("less_equal", element.GREATER_EQUAL, "1 where a <= b, else 0")
 _binary("equal", element.EQUAL, "1 where a = b, else 0")
 _binary("logical_and", element.AND, "1 where neither a nor b is 0, else 0")
 _binary("logical_or", element.OR, "1 where a or b is not 0, else 0")
-_binary("coalesce", element.COALESCE, "a where it is there, else b")
+register(
+    "coalesce",
+    2,
+    lambda x, _p, _s, out: (element.binary, (element.COALESCE, *x, out)),
+    "a where it is there, else b",
+    joint_warm_up=lambda _, inputs: min(inputs),
+)
 _binary("only_where", element.ONLY_WHERE, "a where b is not 0, else missing")
 _unary("absolute", element.ABSOLUTE, "|x|")
 _unary("negative", element.NEGATIVE, "-x")
@@ -102,6 +108,8 @@ register(
     memory="window",
     state=lambda _: 1,
     warm_up=lambda p: int(p["bars"]),
+    # Bars are counted from the start of the series, whenever the input begins.
+    joint_warm_up=lambda p, inputs: max(*inputs, int(p["bars"])),
 )
 
 

@@ -54,6 +54,8 @@ for _name, _side, _summary in (
         memory="window",
         state=lambda _: 2,
         warm_up=lambda _: 1,
+        # Only the second input is compared with the bar before.
+        joint_warm_up=lambda _, inputs: max(inputs[0], inputs[1] + 1),
     )
 register(
     "relative_strength",

@@ -82,9 +82,17 @@ class AlertLog:
 
 
 def _fired(metrics: EpochMetrics, config: AlertConfig) -> Iterator[Alert]:
-    epoch, scores = metrics.epoch, metrics.validation
+    """Yield what this epoch gives rise to, in the order in which it is reported."""
+    yield from _gradient_alerts(metrics, config)
+    yield from _learning_alerts(metrics, config)
+    yield from _class_alerts(metrics, config)
+    yield from _input_alerts(metrics)
+
+
+def _gradient_alerts(metrics: EpochMetrics, config: AlertConfig) -> Iterator[Alert]:
+    """Yield alerts on the size of the gradients."""
     norm, largest = metrics.gradient_norm_avg, metrics.gradient_norm_max
-    if norm < config.gradient_norm_low and epoch > config.gradient_norm_low_after_epoch:
+    if norm < config.gradient_norm_low and metrics.epoch > config.gradient_norm_low_after_epoch:
         yield _alert(
             metrics,
             "vanishing_gradient",
@@ -104,6 +112,10 @@ def _fired(metrics: EpochMetrics, config: AlertConfig) -> Iterator[Alert]:
             gradient_norm_max=largest,
             threshold=config.gradient_norm_high,
         )
+
+
+def _learning_alerts(metrics: EpochMetrics, config: AlertConfig) -> Iterator[Alert]:
+    """Yield alerts on how training and validation scores move."""
     if metrics.overfitting_score > config.overfitting:
         yield _alert(
             metrics,
@@ -114,7 +126,7 @@ def _fired(metrics: EpochMetrics, config: AlertConfig) -> Iterator[Alert]:
             overfitting_score=metrics.overfitting_score,
             threshold=config.overfitting,
         )
-    if metrics.signal_strength == "weak" and epoch > config.weak_signal_after_epoch:
+    if metrics.signal_strength == "weak" and metrics.epoch > config.weak_signal_after_epoch:
         yield _alert(
             metrics,
             "weak_signal",
@@ -124,6 +136,11 @@ def _fired(metrics: EpochMetrics, config: AlertConfig) -> Iterator[Alert]:
             learning_signal_strength=metrics.signal_strength,
             train_loss=metrics.train_loss,
         )
+
+
+def _class_alerts(metrics: EpochMetrics, config: AlertConfig) -> Iterator[Alert]:
+    """Yield alerts on the validation classes and the forecasts of them."""
+    scores = metrics.validation
     if metrics.class_balance_score < config.class_balance_low:
         yield _alert(
             metrics,
@@ -134,7 +151,7 @@ def _fired(metrics: EpochMetrics, config: AlertConfig) -> Iterator[Alert]:
             class_balance_score=metrics.class_balance_score,
             threshold=config.class_balance_low,
         )
-    if scores.accuracy < config.accuracy_low and epoch > config.accuracy_low_after_epoch:
+    if scores.accuracy < config.accuracy_low and metrics.epoch > config.accuracy_low_after_epoch:
         yield _alert(
             metrics,
             "low_accuracy",
@@ -155,6 +172,10 @@ def _fired(metrics: EpochMetrics, config: AlertConfig) -> Iterator[Alert]:
             predicted_share=scores.predicted_shares[top],
             threshold=config.predicted_share_high,
         )
+
+
+def _input_alerts(metrics: EpochMetrics) -> Iterator[Alert]:
+    """Yield alerts on the inputs."""
     if metrics.constant_features:
         yield _alert(
             metrics,

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ def campaign_view(*, as_json: bool) -> "CampaignView":
     return LiveCampaign() if stream.isatty() and not as_json else PlainCampaign()
 
 
-class CampaignView:
+class CampaignView(ABC):
     """Shows the states of a campaign; used as a context so that a live table is put away."""
 
     def __enter__(self) -> "CampaignView":
@@ -39,9 +40,9 @@ class CampaignView:
     ) -> None:
         return None
 
+    @abstractmethod
     def tick(self, state: "CampaignState") -> None:
         """Show one state."""
-        raise NotImplementedError
 
 
 class PlainCampaign(CampaignView):
