@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from marketlab.campaigns._evidence import Evidence
+from marketlab.campaigns._luck import LuckRun, campaign_luck
+from marketlab.campaigns._report_detail import run_detail
 from marketlab.campaigns._results import CampaignResults, RunResult
 from marketlab.evaluation import (
     BaselineScores,
@@ -164,6 +167,146 @@ def verdict(
     ).to_mapping()
 
 
+TRADING = {
+    "sentence": "40 closed trades earned -0.31 bps each after costs of 1.20 bps.",
+    "n_bars": 720,
+    "n_days": 36,
+    "n_trades": 40,
+    "exposure": 0.62,
+    "total_return": -0.0124,
+    "max_drawdown": 0.031,
+    "costs": {},
+    "cost_bps": 1.2,
+    "before_costs": {
+        "bps_per_trade": 0.89,
+        "interval": [-2.1, 3.9],
+        "level": 0.95,
+        "hit_rate": 0.55,
+    },
+    "after_costs": {
+        "bps_per_trade": -0.31,
+        "interval": [-3.3, 2.7],
+        "level": 0.95,
+        "hit_rate": 0.5,
+    },
+    "buy_and_hold": {"first_bar": 1, "last_bar": 719, "return_bps": 211.5, "cost_bps": 1.2},
+    "random_entry": {"n_trades": 40, "p_value": 0.62, "monte_carlo_error": 0.0153},
+    "sharpe_annualised": -0.8,
+    "days_per_year": 252,
+    "calendar": "five days a week",
+    "open_position": None,
+    "unfilled_signal": False,
+    "undefined": {},
+}
+NO_TRADES = {
+    **TRADING,
+    "sentence": "The signals closed no position within 720 bars.",
+    "n_trades": 0,
+    "before_costs": None,
+    "after_costs": None,
+    "random_entry": None,
+    "sharpe_annualised": None,
+    "undefined": {
+        "before_costs": "no position was closed within 720 bars.",
+        "after_costs": "no position was closed within 720 bars.",
+        "random_entry": "no position was closed within 720 bars.",
+        "sharpe_annualised": "the account makes one and the same return on each of 36 days.",
+    },
+}
+NO_ACCOUNT = {
+    **TRADING,
+    **dict.fromkeys(("exposure", "total_return", "max_drawdown", "cost_bps", "sharpe_annualised")),
+    **dict.fromkeys(("before_costs", "after_costs", "buy_and_hold", "random_entry")),
+    "sentence": "There is no judged bar, so nothing was traded.",
+    "n_bars": 0,
+    "n_trades": 0,
+}
+BASELINE_TABLE = (
+    {
+        "name": "logistic",
+        "knows": "the strategy's own features",
+        "decides": False,
+        "skipped": None,
+        "selection_log_loss": 0.701,
+        "log_loss": 0.6951,
+        "accuracy": 0.561,
+    },
+    {
+        "name": "gradient_boosting",
+        "knows": "the strategy's own features",
+        "decides": False,
+        "skipped": "it is fitted only where it is asked for.",
+        "selection_log_loss": None,
+        "log_loss": None,
+        "accuracy": None,
+    },
+)
+
+
+def evidence(*, n=240, events=120, n_folds=1, seed=0, trading=None, table=BASELINE_TABLE):
+    """Arrays and facts of one run, as a worker keeps them."""
+    rng = np.random.default_rng(seed)
+    raw = rng.dirichlet((6.0, 0.5, 6.0), n)
+    counts = np.array([[300, 20, 280]] * n_folds)
+    days = min(n, 60)
+    return Evidence(
+        y=rng.choice(3, n, p=(0.5, 0.02, 0.48)),
+        probabilities=raw,
+        state=np.full((n, 3), (0.48, 0.03, 0.49)),
+        event=np.sort(rng.integers(0, max(1, events), n)),
+        bar=np.arange(100, 100 + n),
+        fold=np.sort(np.arange(n) % n_folds),
+        train_counts=counts,
+        best=rng.dirichlet((6.0, 0.5, 6.0), n),
+        shown=rng.dirichlet((6.0, 0.5, 6.0), (1, n)).astype(np.float32),
+        daily_returns=rng.normal(0.0, 0.004, days),
+        days=np.arange(17_000, 17_000 + days),
+        facts={
+            "judged_part": "walk-forward" if n_folds > 1 else "validation",
+            "first_time_ns": int(CLOCK[0]),
+            "baseline_table": [dict(row) for row in table],
+            "best_baseline_inside_training": "persistence",
+            "shown": ["logistic"],
+            "baseline_selection": "Chosen by log-loss on the last fifth of training.",
+            "trading": TRADING if trading is None else trading,
+        },
+    )
+
+
+CLOCK = 1_500_000_000_000_000_000 + 3_600_000_000_000 * np.arange(5_000)
+
+
+def detail(made=None, **changes):
+    """What `run_detail` says of fabricated evidence."""
+    return run_detail(evidence(**changes), verdict() if made is None else made, CLOCK)
+
+
+def luck(runs, *, n_trials=27):
+    """What `campaign_luck` says of the runs that have a verdict, from fabricated evidence."""
+    judged = [r for r in runs if r.verdict is not None]
+    if not judged:
+        return None
+    asked = []
+    for k, one in enumerate(judged):
+        made = evidence(seed=k, n=240)
+        rng = np.random.default_rng(k)
+        asked.append(
+            LuckRun(
+                name=one.strategy,
+                time_ns=CLOCK[made.bar],
+                event=np.arange(240) // 2,
+                y=np.arange(240) % 3,
+                probabilities=made.probabilities,
+                best_baseline=made.state,
+                daily_returns=rng.normal(0.0, 0.004, 60),
+                days=np.arange(17_000, 17_060),
+                design_id=one.design_id,
+                label=one.label,
+            )
+        )
+    return campaign_luck(asked, n_trials=n_trials, n_test_openings=0, seed=1, days_per_year=252)
+
+
 def splits(events=164):
     def part(first, last, samples, n):
         classes = {"BUY": samples // 2, "HOLD": 12, "SELL": samples - samples // 2 - 12}
@@ -241,6 +384,7 @@ def run(name="v15_rsi_only", blocks="rsi_14", threshold=2.5, *, scale=0.1, seed=
         verdict=made,
         common_skill=skill - 0.0001,
         history=history(rng, epochs),
+        detail=detail(made, seed=seed),
     )
     return replace(base, **changes)
 
@@ -255,6 +399,9 @@ def null(names, *, n_surrogates=99, seed=5, lift=0.0):
         "n_surrogates": n_surrogates,
         "statistic": "log-loss skill of a linear model over the best causal baseline, nats per "
         "sample",
+        "model": "linear models",
+        "surrogate": "sign_flip",
+        "tests": "whether the direction of bars is forecast.",
         "names": list(names),
         "observed": observed.tolist(),
         "null": rows.tolist(),
@@ -341,6 +488,7 @@ def failed(
         stopped_early=None,
         common_skill=None,
         history={},
+        detail=None,
         n_features=None,
         parameters=None,
     )

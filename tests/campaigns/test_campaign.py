@@ -145,5 +145,10 @@ def test_degenerate_labels_are_refused_unless_the_campaign_declares_compatibilit
     strict = mini_config(edge=0.0, n_bars=1_500).model_copy(update={"overrides": overrides})
     plan = plan_campaign(workspace, strict)
     assert not plan.ok
+    assert plan.rows[0].issues[0]["code"] == "DATA-EmptySplit"
+    assert "part is empty: of" in plan.rows[0].issues[0]["message"]
+    labels["zigzag_threshold"] = 0.022
+    fewer = Overrides(date_range="data", labels=labels)
+    plan = plan_campaign(workspace, strict.model_copy(update={"overrides": fewer}))
     assert plan.rows[0].issues[0]["code"] == "LABELS-Degenerate"
     json.dumps(plan.to_mapping())

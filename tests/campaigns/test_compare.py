@@ -307,7 +307,7 @@ def test_judged_dates_without_any_in_common_are_refused_with_the_dates(world):
 @pytest.mark.parametrize(
     ("fact", "shift", "said"),
     [
-        ({"judged_part": "test"}, 0, "is of its test part; comparisons read validation only"),
+        ({"judged_part": "test"}, 0, "is of its test part; comparisons never read that"),
         ({"first_time_ns": 17}, 0, "names bars that its data set does not hold"),
         ({}, 10_000, "names bars that its data set does not hold"),
     ],

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from campaign_world import mini_config
 
-from marketlab.campaigns import _null, parse_strategy, quick_verdict
+from marketlab.campaigns import parse_strategy, quick_verdict
 from marketlab.campaigns._causal_state import causal_state
 from marketlab.campaigns._evidence import collect_evidence, load_evidence
 from marketlab.campaigns._null import Family
@@ -19,7 +19,12 @@ from marketlab.campaigns._prepare import prepare, select_bars
 from marketlab.campaigns._recipes import recipe_strategy
 from marketlab.campaigns._resolve import resolve_experiment
 from marketlab.data import BarFrame, SyntheticConfig, synthetic_bars
-from marketlab.evaluation import RatioSplit, draw_signs, max_statistic_p_values
+from marketlab.evaluation import (
+    RatioSplit,
+    _surrogate_markets,
+    draw_signs,
+    max_statistic_p_values,
+)
 from marketlab.features import INDICATORS, FeatureSet, audit_causality
 from marketlab.features._expression import primitive, source
 from marketlab.features._indicator import PERCENT, SINGLE, IndicatorDefinition, fixed
@@ -200,7 +205,9 @@ def test_the_observed_statistic_is_that_of_the_surrogate_that_turns_nothing(labe
     bars = bars_of(seed=12)
     family = Family(bars, [strategy(labels=labels), strategy("next_bar_rsi", labels=labels)])
     observed = family.statistics(0, seed=1)
-    monkeypatch.setattr(_null, "draw_signs", lambda n, *path: np.ones(n, dtype=np.int64))
+    monkeypatch.setattr(
+        _surrogate_markets, "draw_signs", lambda n, *path: np.ones(n, dtype=np.int64)
+    )
     np.testing.assert_allclose(family.statistics(3, seed=1), observed, rtol=1e-5, atol=1e-7)
 
 

@@ -12,12 +12,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from marketlab.campaigns._findings import campaign_answer, duplicates, statements
-from marketlab.campaigns._results_files import (
-    experiment_results,
-    result_records,
-    results_csv,
-    results_markdown,
-)
+from marketlab.campaigns._report_markdown import results_markdown
+from marketlab.campaigns._results_files import experiment_results, result_records, results_csv
 from marketlab.campaigns._results_table import results_table
 from marketlab.campaigns._run_facts import nats_text, p_text, percent, ranked, run_facts
 from marketlab.campaigns._verify import VerifyReport, verify_runs
@@ -51,7 +47,11 @@ def test_csv_golden():
             "n_samples,best_baseline,best_baseline_accuracy,majority_accuracy,state_accuracy,"
             "own_majority_share,hold_share,collapsed,excluded_from_evidence,duplicate_of,"
             "best_val_accuracy,legacy_55_rule,epochs,best_epoch,stopped_early,n_features,parameters,"
-            "duration_seconds,attempt,error_code,failure_class,operation_id,run_id,config_id,design_id"
+            "duration_seconds,attempt,error_code,failure_class,operation_id,run_id,config_id,design_id,"
+            "sentence,null_p_error,n_surrogates,minimum_detectable_skill,best_baseline_log_loss,"
+            "effective_events,n_trials,n_test_openings,judged_part,val_accuracy_low,"
+            "val_accuracy_high,n_trades,bps_per_trade,bps_per_trade_before_costs,total_return,"
+            "random_entry_p,sharpe_annualised"
         ),
         (
             "single,v15_rsi_only,rsi_14,zigzag legs of 0.25 %,completed,no evidence,0.571,0.561,"
@@ -59,12 +59,14 @@ def test_csv_golden():
             "0.565,0.52,"
             "0.0277778,False,False,,0.58,True,2,1,True,9,2819,1.25,1,,,"
             "op_training_20261121_101500_00000000,"
-            "EURUSD_v15_rsi_only_20261121_101500_00000000,c1,d1"
+            "EURUSD_v15_rsi_only_20261121_101500_00000000,c1,d1,"
+            "On this evidence: no evidence.,0.049,99,0.0126,0.69,70,27,0,validation,,,40,-0.31,"
+            "0.89,-0.0124,0.62,-0.8"
         ),
         "single,b,rsi_14,zigzag legs of 0.25 %,failed,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,"
         + lines.splitlines()[2].split(",")[35]
         + ",1,DATA-ConstantFeature,data,op_training_20261121_101500_00000001,"
-        "EURUSD_b_20261121_101500_00000001,c2,d2",
+        "EURUSD_b_20261121_101500_00000001,c2,d2,,,,,,,,0,,,,,,,,,",
     ]
 
 
@@ -202,6 +204,12 @@ def test_a_duplicate_or_excluded_learned_run_is_not_counted():
     assert detail == "The rest: 2 duplicate or excluded."
 
 
+def test_the_part_that_was_judged_is_named():
+    made = {**verdict("insufficient data", events=30), "judged_part": "walk-forward"}
+    _, detail = answer_of(campaign([run(verdict=made)]))
+    assert detail.startswith("No walk-forward part holds more than 30 where 100 are needed")
+
+
 def test_runs_without_a_class_are_not_blamed_on_few_events():
     made = verdict("insufficient data", events=150)
     answer, detail = answer_of(campaign([run(verdict=made)]))
@@ -225,7 +233,13 @@ def test_markdown_says_what_the_reader_needs():
         "0 learned, 19 no evidence, 7 worse than baseline, 0 insufficient data, 1 without",
         "| DATA-ConstantFeature | data | 1 | v15_cmf_only |",
         "v15_rsi_adx = v15_adx_rsi",
-        "What would have to be different:",
+        "What would change the verdict:",
+        "## What went wrong in training",
+        "v15_adx_rsi is the same design as v15_rsi_adx.",
+        "## How far luck explains it",
+        "**Trading on the forecasts**",
+        "**Log-loss of every simple rule, by run**",
+        "It tests whether the direction of bars is forecast.",
         "The test part is sealed",
         "runs pass it. The old rule",
     ):

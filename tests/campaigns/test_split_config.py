@@ -19,6 +19,14 @@ DAYS = {
     "test": {"start": "2015-09-01", "end": "2015-10-15"},
 }
 
+WALK = {
+    "type": "walk_forward",
+    "train_share": 0.4,
+    "n_folds": 3,
+    "validation_share": 0.2,
+    "sealed_share": 0.15,
+}
+
 
 def parsed(split, **training):
     mapping = copy.deepcopy(recipe_strategy("next_bar", "next_bar_rsi"))
@@ -91,8 +99,11 @@ def test_days_outside_the_data_are_refused_before_any_work(bars):
     ("split", "field", "text"),
     [
         ({"type": "date"}, "type", r"Invalid splitter 'date'. Did you mean 'dates'\?"),
-        ({"type": "walk_forward", "n_folds": 5}, "type", "cannot be split by 'walk_forward': it"),
-        ({"type": "combinatorial"}, "type", "it gives many folds that train on what comes after"),
+        ({**WALK, "validation_share": 0.0}, None, "validation_share must be above 0"),
+        ({**WALK, "n_folds": 0}, "n_folds", "greater than or equal to 1"),
+        ({**WALK, "train_bars": 500}, "train_share", "give exactly one of train_share, train_bars"),
+        ({**WALK, "shares": 3}, "shares", "unknown key 'shares'"),
+        ({"type": "combinatorial"}, "type", "its folds train on what comes after the blocks"),
         ({"type": "chunk"}, "type", "for hyper-parameter search only"),
         ({**DAYS, "trian": 1}, "trian", "unknown key 'trian'"),
         ({k: v for k, v in DAYS.items() if k != "test"}, "test", "required field is missing"),

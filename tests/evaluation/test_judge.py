@@ -16,10 +16,13 @@ from marketlab.evaluation import (
     causal_baselines,
     judge,
     log_loss_skill,
+    majority_baseline,
     max_statistic_p_values,
     minimum_detectable_skill,
     null_evidence,
+    sample_log_loss,
 )
+from marketlab.evaluation._judge import accuracy_points
 
 SAMPLES_PER_EVENT = 20
 
@@ -264,6 +267,37 @@ def test_a_given_baseline_is_used_when_it_is_the_best():
     assert "the simple rule 'state'" in verdict.sentence
 
 
+def test_what_is_only_shown_is_scored_and_decides_nothing():
+    y, event, bar = market(300)
+    knows = forecasts(y, event, 0.9, seed=8)
+    facts = {"y": y, "event": event, "bar": bar}
+    alone = judge(evidence(**facts))
+    beside = judge(evidence(shown={"logistic": knows, "majority": knows}, **facts))
+    assert [(b.name, b.decides) for b in beside.baselines] == [
+        ("majority", True),
+        ("even_odds", True),
+        ("logistic", False),
+    ]
+    logistic = beside.baselines[-1]
+    assert logistic.accuracy == pytest.approx(float((knows.argmax(axis=1) == y).mean()))
+    assert logistic.log_loss < min(b.log_loss for b in beside.baselines[:2])
+    assert any("A simpler model says more: logistic has" in note for note in beside.notes)
+    same = {"baselines": alone.baselines, "notes": alone.notes}
+    assert beside.model_copy(update=same) == alone
+    against = judge(evidence(baselines={"logistic": knows}, **facts))
+    assert against.outcome == "worse than baseline"
+
+
+def test_a_verdict_written_before_there_were_shown_baselines_is_still_read():
+    old = judge(evidence()).to_mapping()
+    del old["minimum_detectable_accuracy_points"], old["null"]["noise"]
+    for row in old["baselines"]:
+        del row["decides"]
+    verdict = Verdict.from_mapping(old)
+    assert all(row.decides for row in verdict.baselines)
+    assert verdict.minimum_detectable_accuracy_points is None
+
+
 def test_a_forecast_equal_to_its_baseline_is_no_evidence():
     y, event, bar = market(300)
     same = causal_baselines(y, len(y))["majority"]
@@ -311,6 +345,97 @@ def test_minimum_detectable_skill_is_2_8_standard_errors():
         2.8016 * interval.standard_error, rel=1e-4
     )
     assert minimum_detectable_skill(None) is None
+
+
+def exact_skill(points):
+    """Return ln 2 less the entropy of a forecast that is right in 50 % + points."""
+    p = 0.5 + points / 100
+    return np.log(2) + p * np.log(p) + (1 - p) * np.log(1 - p)
+
+
+@given(points=st.floats(0.1, 19.0))
+@settings(deadline=None, max_examples=25)
+def test_skill_in_points_of_accuracy_is_right_to_three_percent_and_never_too_small(points):
+    said = accuracy_points(exact_skill(points))
+    assert points * (1 - 1e-6) <= said <= 1.03 * points
+
+
+def test_skill_in_points_of_accuracy_is_measured_by_honest_forecasts():
+    rng = np.random.default_rng(4)
+    y = 2 * rng.integers(0, 2, 400_000)
+    says = np.where(rng.random(len(y)) < 0.6, y, 2 - y)
+    p = np.where(says[:, None] == [0, 1, 2], 0.6, 0.4) * [1, 0, 1]
+    even = {"even odds": np.tile([0.5, 0.0, 0.5], (len(y), 1))}
+    assert accuracy_points(log_loss_skill(y, p, even)) == pytest.approx(10.0, abs=0.5)
+
+
+def test_skill_in_points_of_accuracy_has_limits():
+    assert accuracy_points(0.0) is None
+    assert accuracy_points(-0.01) is None
+    assert accuracy_points(0.08) == pytest.approx(20.0)
+    assert accuracy_points(0.0801) is None
+
+
+def test_the_detectable_effect_is_said_as_accuracy_where_hold_is_rare():
+    weak = judge(evidence(n_events=3_000, strength=0.1))
+    points = weak.minimum_detectable_accuracy_points
+    assert points == pytest.approx(100 * np.sqrt(weak.minimum_detectable_skill / 2))
+    told = [text for text in weak.would_change if text.startswith("a skill of about")]
+    assert len(told) == 1
+    assert told[0].endswith(
+        f"can show with 80 % probability (over even odds it is worth about {points:.1f} percentage "
+        "points of accuracy in a two-class label, by skill = 2 d² for a share of right answers of "
+        "1/2 + d)."
+    )
+    many = np.array([9_000, 1_100, 9_000])
+    three = judge(evidence(n_events=3_000, strength=0.1, train_counts=many))
+    assert three.minimum_detectable_accuracy_points is None
+    assert not any("percentage points" in text for text in three.would_change)
+    few = judge(evidence(n_events=30, strength=0.1))
+    assert few.minimum_detectable_skill > 0.08
+    assert few.minimum_detectable_accuracy_points is None
+
+
+def test_a_walk_forward_part_reads_well_everywhere():
+    walk = {"judged_part": "walk-forward", "selected_on_judged_part": False}
+    found = judge(evidence(**walk))
+    assert found.learned
+    assert "This was found on walk-forward data" in found.sentence
+    assert " ".join(found.notes) == (
+        "Judged on the test blocks of a walk forward, each forecast by a model trained before it; "
+        "the test part is sealed."
+    )
+    assert found.would_change[0].startswith("opening the sealed test part, once")
+    few = judge(evidence(n_events=40, **walk))
+    assert "its walk-forward part holds 40 independent events" in few.sentence
+    assert few.reasons[0].startswith("the walk-forward part holds 40 independent events; 100")
+    y, event, _bar = market(300)
+    one_sided = judge(evidence(y=np.zeros_like(y), probabilities=forecasts(y, event, 0.5), **walk))
+    assert "no walk-forward sample is labelled SELL." in one_sided.reasons
+    assert any(
+        text.startswith("a walk-forward part with both directions in it")
+        for text in one_sided.would_change
+    )
+    nothing = evidence(n_events=0, probabilities=np.empty((0, 3)), **walk)
+    assert "its walk-forward part holds no sample" in judge(nothing).sentence
+
+
+@given(gap=st.integers(0, 2_000), share=st.floats(0.2, 0.9))
+@settings(deadline=None, max_examples=25)
+def test_events_needed_do_not_depend_on_the_gaps_between_blocks(gap, share):
+    bar = market(60)[2]
+    blocks = bar + gap * (np.arange(len(bar)) // 400)  # three blocks of 400 judged bars
+    verdict = judge(evidence(n_events=60, bar=blocks, judged_share=share))
+    # 40 more events at 60 per 1,200 judged bars: 800 bars, and 800 / share in all.
+    assert "gives 50 events of zigzag legs of 2.5 % per 1,000 bars" in verdict.would_change[0]
+    assert "so about 800 more bars in the validation part" in verdict.would_change[0]
+    in_all = float(verdict.would_change[0].split("part, ")[1].split(" in all")[0].replace(",", ""))
+    assert 800 / share - 1e-6 <= in_all <= 1.1 * 800 / share
+
+
+def test_the_noise_of_another_null_is_named():
+    other = null(noise="bars drawn in blocks")
+    assert "against bars drawn in blocks p = 0.005" in judge(evidence(null=other)).sentence
 
 
 def test_what_would_change_is_computed():
@@ -443,3 +568,57 @@ def test_evidence_is_not_changed_by_being_judged():
     judge(given_evidence)
     for name, values in before.items():
         np.testing.assert_array_equal(getattr(given_evidence, name), values)
+
+
+def test_constant_baselines_of_a_walk_are_those_of_each_fold():
+    y, event, bar = market(300)
+    knows = forecasts(y, event, 0.6, seed=8)
+    counts = np.array([[80, 5, 20], [30, 5, 70]])
+    fold = np.repeat([0, 1], [len(y) // 2, len(y) - len(y) // 2])
+    base = evidence(y=y, event=event, bar=bar, probabilities=knows)
+    walk = judge(dataclasses.replace(base, train_counts=counts, fold=fold))
+    rows = np.concatenate([majority_baseline(counts[k], int((fold == k).sum())) for k in (0, 1)])
+    majority = next(b for b in walk.baselines if b.name == "majority")
+    assert majority.log_loss == pytest.approx(sample_log_loss(y, rows).mean())
+    one = judge(
+        dataclasses.replace(base, train_counts=counts[:1], fold=np.zeros(len(y), dtype=np.int64))
+    )
+    assert one == judge(dataclasses.replace(base, train_counts=counts[0]))
+    empty = judge(
+        dataclasses.replace(base, train_counts=np.array([[80, 0, 20], [0, 0, 70]]), fold=fold)
+    )
+    assert empty.outcome == "insufficient data"
+    assert "no training sample is labelled BUY." in empty.reasons
+
+
+def test_a_class_that_never_occurs_gives_nobody_skill():
+    y, event, bar = market(200)
+    half = np.tile([0.5, 0.0, 0.5], (len(y), 1))
+    facts = {"y": y, "event": event, "bar": bar, "train_counts": np.array([300, 0, 300])}
+    free = judge(evidence(probabilities=half, **facts))
+    assert free.skill == pytest.approx(0.0, abs=1e-9)  # it was 1 / 603, with certainty
+    assert free.outcome == "no evidence"
+    padded = judge(evidence(probabilities=half * 0.8 + np.array([0.0, 0.2, 0.0]), **facts))
+    assert padded.skill == pytest.approx(0.0, abs=1e-9)
+    only = judge(evidence(probabilities=np.tile([0.0, 1.0, 0.0], (len(y), 1)), **facts))
+    assert only.skill == pytest.approx(0.0, abs=1e-9)
+    # Where HOLD does occur, it counts.
+    held = {**facts, "train_counts": np.array([300, 30, 300])}
+    assert judge(evidence(probabilities=half, **held)).skill > 0.03
+
+
+@pytest.mark.parametrize(
+    ("counts", "fold", "text"),
+    [
+        (np.ones((2, 3), dtype=np.int64), None, "for every fold that"),
+        (np.ones(3, dtype=np.int64), np.zeros(300, dtype=np.int64), "for every fold that"),
+        (np.ones((1, 3), dtype=np.int64), np.ones(300, dtype=np.int64), "it holds 1 to 1"),
+    ],
+)
+def test_folds_that_do_not_fit_their_counts_are_refused(counts, fold, text):
+    y, event, bar = market(300)
+    base = evidence(y=y, event=event, bar=bar)
+    if fold is not None:
+        fold = np.resize(fold, len(y))
+    with pytest.raises(DataError, match=text):
+        judge(dataclasses.replace(base, train_counts=counts, fold=fold))

@@ -95,6 +95,20 @@ class TestAgainstArch:
         assert "with 90 % confidence" in value.sentence
 
 
+def test_models_of_equal_mean_fall_one_by_one():
+    """The library drops both models of a pair that ties with another: the best may fall."""
+    rng = np.random.default_rng(3)
+    models = rng.permuted(np.tile([0.0, 1.0], (8, 200)), axis=1).T
+    library = MCS(models, size=0.1, reps=499, block_size=5, method="R", seed=1)
+    library.compute()
+    assert any(np.size(number) > 1 for number in library.pvalues.index)
+    value = model_confidence_set(models, **KNOWN)
+    assert value.included == NAMES
+    assert min(value.p_values.values()) > 0.5
+    models[:, 3] -= np.linspace(0.7, 0.9, 400)
+    assert model_confidence_set(models, **KNOWN).included == ("d",)
+
+
 def test_variance_is_that_of_the_stationary_bootstrap():
     rng = np.random.default_rng(1)
     noise = rng.normal(size=301)

@@ -80,7 +80,7 @@ def test_worked_example():
     assert scores.turnover_per_day == pytest.approx(2)
     assert scores.exposure == pytest.approx(0.6)
     assert (
-        scores.before_costs.sharpe.reason == "a ratio needs 20 daily results of them; there are 2."
+        scores.before_costs.sharpe.reason == "a ratio needs 20 daily results or more; there are 2."
     )
 
 

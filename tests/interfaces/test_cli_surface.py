@@ -46,6 +46,7 @@ SURFACE = {
     "operations": ["cancel", "list", "resume", "retry", "show"],
     "plan": [],
     "promote": [],
+    "report": [],
     "rollback": [],
     "run": [],
     "selfcheck": [],

@@ -62,7 +62,7 @@ class FakeService:
             strategy_name=request.strategy_name,
             symbol="EURUSD",
             timeframe="1h",
-            request={"strategy": strategy, "dataset_id": "d" * 64},
+            request={"strategy": strategy, "dataset_id": "d" * 64, "most_seconds": 30.0},
         )
         return self.ledger.operation(self.ledger.create_operation(new))
 

@@ -4,7 +4,6 @@ from marketlab.campaigns._campaign import CampaignRunner, CampaignState
 from marketlab.campaigns._campaign_config import (
     CampaignConfig,
     DataConfig,
-    NullConfig,
     Overrides,
     StrategiesConfig,
 )
@@ -18,17 +17,18 @@ from marketlab.campaigns._findings import campaign_answer, statements
 from marketlab.campaigns._importer import import_list_form
 from marketlab.campaigns._initialise import initialise_workspace
 from marketlab.campaigns._ledger import Ledger, NewOperation
+from marketlab.campaigns._null_config import NullConfig
 from marketlab.campaigns._operations import operation_summary, operation_view
 from marketlab.campaigns._plan import CampaignPlan, PlanRow, plan_campaign, plan_experiment
 from marketlab.campaigns._quick import quick_verdict
 from marketlab.campaigns._recipes import load_campaign, recipe_names, shipped_strategy
-from marketlab.campaigns._report import write_report
+from marketlab.campaigns._report import MadeReport, make_report, write_report
 from marketlab.campaigns._resolve import Experiment, ensure_bars, resolve_experiment
 from marketlab.campaigns._results import CampaignResults, RunResult
-from marketlab.campaigns._results_files import results_csv
+from marketlab.campaigns._results_files import result_records, results_csv
 from marketlab.campaigns._results_table import results_table
 from marketlab.campaigns._run_facts import run_facts
-from marketlab.campaigns._seal import open_seal
+from marketlab.campaigns._seal import open_seal, record_look
 from marketlab.campaigns._selfcheck import CheckResult, SelfcheckReport, selfcheck
 from marketlab.campaigns._service import OperationService
 from marketlab.campaigns._start_request import StartRequest
@@ -53,6 +53,7 @@ __all__ = [
     "Executor",
     "Experiment",
     "Ledger",
+    "MadeReport",
     "NewOperation",
     "NullConfig",
     "OperationService",
@@ -76,6 +77,7 @@ __all__ = [
     "initialise_workspace",
     "load_campaign",
     "load_strategy",
+    "make_report",
     "open_seal",
     "operation_summary",
     "operation_view",
@@ -84,7 +86,9 @@ __all__ = [
     "plan_experiment",
     "quick_verdict",
     "recipe_names",
+    "record_look",
     "resolve_experiment",
+    "result_records",
     "results_csv",
     "results_table",
     "run_canaries",

@@ -41,7 +41,8 @@ from marketlab.core import (
 )
 from marketlab.data import BarFrame
 
-_CHUNK = 5  # surrogates per job: small enough for progress, large enough for the pipe
+# Surrogates per job: small enough for progress, large enough for the pipe.
+_CHUNK = {"linear": 5, "net": 1}
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ class _CampaignWork:
         self.null_path = null_path(self.workspace, campaign_id)
         self.null = read_null(self.workspace, campaign_id)
         self.null_error: str | None = None
+        self.null_before = 0  # scored in an earlier pass
         self.finished_here = 0
 
     def _bars(self) -> BarFrame:
@@ -192,7 +194,9 @@ class _CampaignWork:
             if row is None:
                 # `create` planned it and the worker checks it again before it trains. The
                 # family's null is computed once for all, so a run computes none of its own.
-                operation_id = self.service.create(experiment, surrogates=0)
+                operation_id = self.service.create(
+                    experiment, surrogates=0, boosting=self.config.boosting
+                )
             elif row["status"] in ("failed", "cancelled") and row["failure_class"] in (
                 "transient",
                 "cancelled",
@@ -216,14 +220,17 @@ class _CampaignWork:
             )
         self.null["names"] = names
         have = {int(index) for index in self.null["rows"]}
+        self.null_before = len(have)
         wanted = [i for i in range(OBSERVED, self.config.null.surrogates + 1) if i not in have]
         mappings = [s.to_mapping() for s in self.strategies]
-        for start in range(0, len(wanted), _CHUNK):
+        chunk = _CHUNK[self.config.null.statistic]
+        for start in range(0, len(wanted), chunk):
             payload: dict[str, Any] = {
                 "strategies": mappings,
                 "dataset_id": self.bars.dataset_id,
                 "seed": self.config.seed,
-                "indices": wanted[start : start + _CHUNK],
+                "null": self.config.null.to_mapping(),
+                "indices": wanted[start : start + chunk],
             }
             self.executor.submit(
                 ",".join(map(str, payload["indices"])),
@@ -285,7 +292,12 @@ class _CampaignWork:
         done = sum(row["status"] in FINAL for row in rows)
         total = self.config.null.surrogates + 1
         null_done = len(self.null["rows"])
-        parts = (self.finished_here + null_done / 4, len(rows) - done + (total - null_done) / 4)
+        # In runs: a linear surrogate takes about a quarter of one, one with nets all of them.
+        cost = len(rows) if self.config.null.statistic == "net" else 0.25
+        parts = (
+            self.finished_here + (null_done - self.null_before) * cost,
+            len(rows) - done + (total - null_done) * cost,
+        )
         eta = elapsed * parts[1] / parts[0] if parts[0] >= 2 else None
         return CampaignState(
             campaign_id=self.campaign_id,

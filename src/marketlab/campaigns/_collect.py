@@ -1,6 +1,8 @@
-"""Collects a campaign's results from the ledger and the runs' folders."""
+"""Collects the results of a campaign, or of one run, from the ledger and the runs' folders."""
 
 import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +15,22 @@ from marketlab.campaigns._ledger import Ledger
 from marketlab.campaigns._null_file import read_null
 from marketlab.campaigns._operations import duration_seconds
 from marketlab.campaigns._plan import dataset_facts
-from marketlab.campaigns._resolve import ensure_bars, resolve_experiment
+from marketlab.campaigns._report_detail import deciding_forecasts, run_detail
+from marketlab.campaigns._report_luck import luck_of
+from marketlab.campaigns._resolve import Experiment, ensure_bars, resolve_experiment
 from marketlab.campaigns._results import CampaignResults, RunResult
 from marketlab.campaigns._verdicts import duplicate_owners, null_summary
 from marketlab.campaigns._workspace import Workspace
-from marketlab.core import IntegrityError, MarketLabError, environment, from_mapping
+from marketlab.core import (
+    IntArray,
+    IntegrityError,
+    MarketLabError,
+    environment,
+    from_mapping,
+    read_json,
+)
 from marketlab.data import BarFrame
-from marketlab.evaluation import even_odds_baseline, log_loss_skill, majority_baseline
+from marketlab.evaluation import log_loss_skill
 
 
 def campaign_results(workspace: Workspace, ledger: Ledger, campaign_id: str) -> CampaignResults:
@@ -30,14 +41,18 @@ def campaign_results(workspace: Workspace, ledger: Ledger, campaign_id: str) -> 
     recorded = {run["run_id"]: run for run in ledger.list_runs(campaign_id=campaign_id)}
     bars = _bars(workspace, config, recorded)
     runs = [
-        _run_result(workspace, config, bars, name, operations.get(name), recorded)
+        _campaign_run(workspace, config, bars, name, operations.get(name), recorded)
         for name in config.strategies.names
     ]
     completed = {run.strategy: run.design_id for run in runs if run.status == "completed"}
     repeated = duplicate_owners(config.strategies.names, completed)
-    runs = [_replace(run, duplicate_of=repeated.get(run.strategy)) for run in runs]
-    null = read_null(workspace, campaign_id)
-    complete = len(null["rows"]) == config.null.surrogates + 1
+    runs = [replace(run, duplicate_of=repeated.get(run.strategy)) for run in runs]
+    evidence = load_all_evidence(workspace, runs)
+    runs = with_common_skill(runs, evidence)
+    runs = with_evidence(workspace, ledger, runs, evidence, bars.time_ns)
+    stored = read_null(workspace, campaign_id)
+    complete = len(stored["rows"]) == config.null.surrogates + 1
+    null = null_summary(stored["rows"], stored["names"], config.null) if complete else None
     return CampaignResults(
         campaign_id=campaign_id,
         name=config.name,
@@ -50,10 +65,18 @@ def campaign_results(workspace: Workspace, ledger: Ledger, campaign_id: str) -> 
         created_at=row["created_at"],
         finished_at=row["finished_at"],
         duration_seconds=_seconds(row),
-        runs=tuple(_with_common_skill(workspace, runs)),
-        null=null_summary(null["rows"], null["names"]) if complete else None,
+        runs=tuple(runs),
+        null=null,
         test_openings=sum(len(ledger.test_openings(run_id)) for run_id in recorded),
         environment=environment(),
+        luck=luck_of(
+            runs,
+            evidence,
+            bars,
+            null=null,
+            n_trials=ledger.count_trials(bars.dataset_id),
+            seed=config.seed,
+        ),
     )
 
 
@@ -78,64 +101,75 @@ def _seconds(row: dict[str, Any]) -> float | None:
     return (datetime.fromisoformat(row["finished_at"]) - began).total_seconds()
 
 
-def _run_result(
+def _campaign_run(
     workspace: Workspace,
     config: CampaignConfig,
     bars: BarFrame,
     name: str,
     operation: dict[str, Any] | None,
-    recorded: dict[str, dict[str, Any]],
+    recorded: Mapping[str, dict[str, Any]],
 ) -> RunResult:
-    description, label = "", ""
-    blocks: tuple[str, ...] = ()
-    config_id = design_id = ""
+    experiment = None
     with contextlib.suppress(MarketLabError):  # a strategy that cannot be read has no facts
         experiment = (
             experiment_of(operation["request"])  # as it ran, whatever its file says by now
             if operation is not None
             else resolve_experiment(workspace, config, name, bars)
         )
-        strategy = experiment.strategy
-        description, label = strategy.description, label_text(strategy)
-        blocks = tuple(strategy.fuzzy_sets)
-        config_id, design_id = experiment.config_id, experiment.design_id
-    if operation is None:
-        operation = {
-            "operation_id": "-",
-            "run_id": None,
-            "status": "pending",
-            "attempt": 0,
-            "started_at": None,
-            "completed_at": None,
-            "error_message": None,
-            "error_code": None,
-            "failure_class": None,
-            "warnings": [],
-            "result_summary": None,
-        }
+    operation = operation or _NOT_STARTED
+    return run_result(name, experiment, operation, recorded.get(operation["run_id"] or ""))
+
+
+_NOT_STARTED: dict[str, Any] = {
+    "operation_id": "-",
+    "run_id": None,
+    "status": "pending",
+    "attempt": 0,
+    "started_at": None,
+    "completed_at": None,
+    "error_message": None,
+    "error_code": None,
+    "failure_class": None,
+    "warnings": [],
+    "result_summary": None,
+}
+
+
+def run_result(
+    name: str,
+    experiment: Experiment | None,
+    operation: Mapping[str, Any],
+    recorded_run: Mapping[str, Any] | None,
+) -> RunResult:
+    """Return one run from its rows of the ledger, without what its evidence says.
+
+    Parameters
+    ----------
+    experiment : as it ran; None if it cannot be read. recorded_run : None if it did not complete.
+    """
+    strategy = None if experiment is None else experiment.strategy
     summary = operation["result_summary"] or {}
     metrics = summary.get("training_metrics", {})
-    recorded_run = recorded.get(operation["run_id"] or "")
     return RunResult(
         strategy=name,
-        description=description,
-        blocks=blocks,
+        description="" if strategy is None else strategy.description,
+        blocks=() if strategy is None else tuple(strategy.fuzzy_sets),
         operation_id=operation["operation_id"],
         run_id=operation["run_id"],
         status=operation["status"],
         started_at=operation["started_at"],
-        duration_seconds=duration_seconds(operation),
+        duration_seconds=duration_seconds(dict(operation)),
         attempt=operation["attempt"],
         error=operation["error_message"],
         error_code=operation["error_code"],
         failure_class=operation["failure_class"],
         warnings=_texts(operation["warnings"]),
-        config_id=config_id,
-        design_id=design_id,
+        config_id="" if experiment is None else experiment.config_id,
+        design_id="" if experiment is None else experiment.design_id,
         duplicate_of=None,
         n_features=summary.get("data_summary", {}).get("feature_count"),
         parameters=summary.get("model_info", {}).get("parameters_count"),
-        label=label,
+        label="" if strategy is None else label_text(strategy),
         epochs=metrics.get("epochs_trained"),
         best_epoch=metrics.get("best_epoch"),
         stopped_early=summary.get("stopped_early"),
@@ -149,17 +183,61 @@ def _texts(warnings: list[Any] | None) -> tuple[str, ...]:
     return tuple(w if isinstance(w, str) else w["message"] for w in warnings or ())
 
 
-def _replace(run: RunResult, **changes: Any) -> RunResult:
-    return RunResult(**{**run.__dict__, **changes})
+# -- what the evidence says -----------------------------------------------------------------------
 
 
-def _with_common_skill(workspace: Workspace, runs: list[RunResult]) -> list[RunResult]:
-    """Score comparable runs (same label) on the validation rows that all of them share."""
-    evidence: dict[str, Evidence] = {}
+def load_all_evidence(workspace: Workspace, runs: Sequence[RunResult]) -> dict[str, Evidence]:
+    """Return the evidence of every completed run, by strategy; unreadable files are left out."""
+    found: dict[str, Evidence] = {}
     for run in runs:
         if run.status == "completed" and run.run_id:
-            with contextlib.suppress(IntegrityError):
-                evidence[run.strategy] = load_evidence(workspace.run_folder(run.run_id))
+            with contextlib.suppress(IntegrityError):  # `campaign verify` names the file
+                found[run.strategy] = load_evidence(workspace.run_folder(run.run_id))
+    return found
+
+
+def with_evidence(
+    workspace: Workspace,
+    ledger: Ledger,
+    runs: Sequence[RunResult],
+    evidence: Mapping[str, Evidence],
+    clock: IntArray,
+) -> list[RunResult]:
+    """Return the runs with `detail` and `openings`; `clock` holds the opening times of all bars."""
+    return [
+        replace(
+            run,
+            detail=run_detail(evidence[run.strategy], run.verdict, clock)
+            if run.strategy in evidence
+            else None,
+            openings=_openings(workspace, ledger, run.run_id) if run.run_id else (),
+        )
+        for run in runs
+    ]
+
+
+def _openings(workspace: Workspace, ledger: Ledger, run_id: str) -> tuple[dict[str, Any], ...]:
+    out = []
+    for number, row in enumerate(ledger.test_openings(run_id), start=1):
+        path = workspace.run_folder(run_id) / f"test_evaluation_{number}.json"
+        result = read_json(path) if path.is_file() else {}  # none of a look that only replayed
+        verdict = result.get("verdict") or {}
+        out.append(
+            {
+                "opened_at": row["opened_at"],
+                "reason": row["reason"],
+                "outcome": verdict.get("outcome"),
+                "sentence": verdict.get("sentence"),
+                "seen_before": (result.get("seen_before") or {}).get("sentence"),
+            }
+        )
+    return tuple(out)
+
+
+def with_common_skill(
+    runs: Sequence[RunResult], evidence: Mapping[str, Evidence]
+) -> list[RunResult]:
+    """Score comparable runs (same label) on the judged rows that all of them share."""
     skills: dict[str, float] = {}
     groups: dict[tuple[str, int], list[str]] = {}
     for run in runs:
@@ -174,18 +252,14 @@ def _with_common_skill(workspace: Workspace, runs: list[RunResult]) -> list[RunR
             common = np.intersect1d(common, evidence[name].bar)
         for name in group if len(common) else ():
             skills[name] = _skill_on(evidence[name], common)
-    return [
-        _replace(run, common_skill=skills[run.strategy]) if run.strategy in skills else run
-        for run in runs
-    ]
+    return [replace(run, common_skill=skills.get(run.strategy)) for run in runs]
 
 
-def _skill_on(evidence: Evidence, bars: Any) -> float:
+def _skill_on(evidence: Evidence, bars: IntArray) -> float:
+    """Return the skill over the best of the baselines that decide."""
     rows = np.isin(evidence.bar, bars)
-    y = evidence.y[rows]
-    baselines = {
-        "majority": majority_baseline(evidence.train_counts, len(y)),
-        "even_odds": even_odds_baseline(evidence.train_counts, len(y)),
-        "causal state": evidence.state[rows],
-    }
-    return log_loss_skill(y, evidence.probabilities[rows], baselines)
+    return log_loss_skill(
+        evidence.y[rows],
+        evidence.probabilities[rows],
+        {name: made[rows] for name, made in deciding_forecasts(evidence).items()},
+    )

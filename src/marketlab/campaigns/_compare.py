@@ -3,7 +3,7 @@
 Runs are comparable only on the same bars with the same labels. Their judged parts may differ (other
 indicators warm up longer, another split ends elsewhere): compared is what all of them have, by
 date, and how many samples each run lost by that is part of the answer. Only the stored evidence of
-the validation part is read; the sealed test part stays sealed.
+what a run was judged by is read; the sealed test part stays sealed.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """The runs of a comparison with their stored evidence, and why they may not be compared.
 
-Only the evidence of the validation part is read; the sealed test part stays sealed.
+Only the evidence that a run was judged by is read; the sealed test part stays sealed.
 """
 
 from collections.abc import Sequence
@@ -106,10 +106,9 @@ def _judged(
     if dataset not in clocks:
         clocks[dataset] = workspace.catalog.load(dataset).time_ns
     evidence = load_evidence(workspace.run_folder(row["run_id"]))
-    if evidence.facts["judged_part"] != "validation":
+    if evidence.facts["judged_part"] == "test":
         raise IntegrityError(
-            f"the evidence of {name} is of its {evidence.facts['judged_part']} part; comparisons "
-            "read validation only.",
+            f"the evidence of {name} is of its test part; comparisons never read that.",
             code="STORAGE-Corrupt",
             suggestion="Run the strategy again.",
         )

@@ -50,7 +50,11 @@ def _collapse(run: RunResult) -> Iterator[Diagnosis]:
     answers, labels = scores["predicted_shares"], scores["supports"]
     name = max(answers, key=lambda key: float(answers[key]))
     share = labels[name] / max(1, scores["n_samples"])
-    if share > COLLAPSE_SHARE:
+    missing = [key for key in ("BUY", "SELL") if not labels[key]]
+    if missing:
+        cause = f"the judged part holds no {' and no '.join(missing)} label at all."
+        remedy = "Judge a longer part, or choose a label whose events are shorter."
+    elif share > COLLAPSE_SHARE:
         cause = f"{100 * share:.1f} % of the labels are {name} themselves."
         remedy = "Choose a label with more balanced classes, such as a smaller threshold."
     else:

@@ -8,7 +8,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +16,44 @@ import numpy as np
 
 from marketlab.campaigns._causal_state import causal_state
 from marketlab.campaigns._prepare import Prepared
+from marketlab.campaigns._run_baselines import fit_run_baselines
+from marketlab.campaigns._run_trading import trade_run
 from marketlab.campaigns._split_config import part_share
 from marketlab.campaigns._strategy import StrategyConfig
-from marketlab.core import FloatArray, IntArray, IntegrityError, atomic_write, canonical_json
+from marketlab.core import (
+    Float32Array,
+    FloatArray,
+    IntArray,
+    IntegrityError,
+    atomic_write,
+    canonical_json,
+)
 from marketlab.evaluation import JudgeInput, NullEvidence, Verdict, judge, state_baseline
 from marketlab.evaluation._verdict import JudgedPart
 from marketlab.labels import ForwardReturnLabelConfig, ZigzagLabelConfig
 
 FILE = "evidence.npz"
 
+_OF_THE_JUDGE = ("majority", "even_odds", "causal_state")
+"""Baselines that every forecast is judged against, whatever was chosen inside training."""
+
 
 @dataclass(frozen=True)
 class Evidence:
     """What the judged part says, row by row, and what the judge must know about it.
 
-    ``probabilities`` and ``state`` have shape (n, 3); the others (n,), ``train_counts`` (3,).
+    ``probabilities`` and ``state`` have shape (n, 3); y, event, bar and ``fold`` (n,): the fold
+    whose net made the forecast, 0-based. ``train_counts`` (n_folds, 3): training samples of each
+    class. ``best`` (n, 3) is the baseline chosen inside training (no rows if none could be), and
+    ``shown`` (k, n, 3) are those that decide nothing, in float32, by the names in ``facts``.
+    ``daily_returns`` and ``days`` (m,) are of the account that follows the forecasts (see
+    `RunTrading`).
+
     ``facts`` holds label_text, judged_share, degenerate_reasons, exclusions, is_synthetic, seed,
-    first_time_ns (of the bar that position 0 means),
-    selected_on_judged_part (whether it also chose the epoch) and judged_part.
+    first_time_ns (of the bar that position 0 means), selected_on_judged_part (whether it also
+    chose the epoch), judged_part, folds (facts of each fold of a walk), shown (names),
+    best_baseline_inside_training, baseline_selection and baseline_table (see `RunBaselines`), and
+    trading (see `RunTrading`).
     """
 
     y: IntArray
@@ -41,7 +61,12 @@ class Evidence:
     state: FloatArray
     event: IntArray
     bar: IntArray
+    fold: IntArray
     train_counts: IntArray
+    best: FloatArray
+    shown: Float32Array
+    daily_returns: FloatArray
+    days: IntArray
     facts: dict[str, Any]
 
     def verdict(
@@ -60,7 +85,9 @@ class Evidence:
                 event=self.event,
                 bar=self.bar,
                 train_counts=self.train_counts,
-                baselines={"causal state": self.state},
+                fold=self.fold,
+                baselines=self.deciding(),
+                shown=self._shown(),
                 null=null,
                 n_trials=max(1, n_trials),
                 seed=self.facts["seed"],
@@ -75,20 +102,23 @@ class Evidence:
             )
         )
 
+    def deciding(self) -> dict[str, FloatArray]:
+        """Return what the forecasts are judged against beside majority and even odds."""
+        name = self.facts["best_baseline_inside_training"]
+        out = {"causal state": self.state}
+        return out if len(self.best) == 0 or name in _OF_THE_JUDGE else {**out, name: self.best}
+
+    def _shown(self) -> dict[str, FloatArray]:
+        every = zip(self.facts["shown"], self.shown, strict=True)
+        wide = {name: rows.astype(np.float64) for name, rows in every}
+        return {name: rows / rows.sum(axis=1, keepdims=True) for name, rows in wide.items()}
+
     def save(self, folder: Path) -> None:
         """Write the file; equal evidence gives equal bytes."""
         buffer = io.BytesIO()
         facts = np.frombuffer(canonical_json(self.facts).encode(), dtype=np.uint8)
-        np.savez(
-            buffer,
-            y=self.y,
-            probabilities=self.probabilities,
-            state=self.state,
-            event=self.event,
-            bar=self.bar,
-            train_counts=self.train_counts,
-            facts=facts,
-        )
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "facts"}
+        np.savez(buffer, facts=facts, **arrays)
         atomic_write(folder / FILE, buffer.getvalue())
 
 
@@ -123,22 +153,41 @@ def collect_evidence(
     degenerate: list[str],
     exclusions: list[str],
     part: JudgedPart = "validation",
+    folds: Sequence[Mapping[str, Any]] = (),
+    boosting: bool = False,
 ) -> Evidence:
-    """Put together what the judge needs from one part of a fitted run."""
-    state = causal_state(strategy.training.labels, prepared.bars.close)
-    train, rows = prepared.rows("train"), prepared.rows(part)
-    y_train = prepared.y("train")
+    """Put together what the judge needs from one part of a fitted run.
+
+    `probabilities` are of the samples of that part, in their order; `folds` are facts to be shown;
+    `boosting` fits that baseline too, which costs more than all others together.
+    """
+    value, bar = prepared.labels.value, prepared.samples.bar
+    known = causal_state(strategy.training.labels, prepared.bars.close)[bar]
+    judged = prepared.folds.judged(part)
+    states = [state_baseline(known[f.train], value[f.train], known[f.judged]) for f in judged]
+    rows = [(f.train, f.judged) for f in judged]
+    fitted = fit_run_baselines(strategy, prepared, rows, seed=seed, with_boosting=boosting)
+    account = trade_run(strategy, prepared, prepared.rows(part), probabilities, seed=seed)
+    shown = [n for n in fitted.probabilities if n != fitted.best and n not in _OF_THE_JUDGE]
+    nothing = np.empty((0, 3))
     return Evidence(
         y=prepared.y(part),
         probabilities=probabilities,
-        state=state_baseline(state[train], y_train, state[rows]),
+        state=np.concatenate([nothing, *states]),
         event=prepared.event(part),
-        bar=rows,
-        train_counts=np.bincount(y_train, minlength=3).astype(np.int64),
+        bar=prepared.rows(part),
+        fold=np.repeat(np.arange(len(judged)), [len(f.judged) for f in judged]),
+        train_counts=np.array([np.bincount(value[f.train], minlength=3) for f in judged]),
+        best=nothing if fitted.best is None else fitted.probabilities[fitted.best],
+        shown=np.array([fitted.probabilities[n] for n in shown], dtype=np.float32).reshape(
+            len(shown), -1, 3
+        ),
+        daily_returns=account.daily_returns,
+        days=account.days,
         facts={
             "label_text": label_text(strategy),
             "judged_part": part,
-            "judged_share": part_share(strategy.training.data_split, prepared.fold, part),
+            "judged_share": part_share(strategy.training.data_split, prepared.folds, part),
             "degenerate_reasons": degenerate,
             "exclusions": exclusions,
             "is_synthetic": prepared.bars.is_synthetic,
@@ -146,6 +195,12 @@ def collect_evidence(
             "first_time_ns": int(prepared.bars.time_ns[0]),
             # The best epoch is chosen on validation even where early stopping is off.
             "selected_on_judged_part": part == "validation" and strategy.training.epochs > 1,
+            "folds": [dict(fold) for fold in folds],
+            "shown": shown,
+            "best_baseline_inside_training": fitted.best,
+            "baseline_selection": fitted.selection,
+            "baseline_table": fitted.table,
+            "trading": account.facts,
         },
     )
 

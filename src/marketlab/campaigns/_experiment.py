@@ -23,6 +23,7 @@ from marketlab.campaigns._plan import (
 from marketlab.campaigns._prepare import Prepared, prepare, select_bars, split_facts
 from marketlab.campaigns._resolve import Experiment
 from marketlab.campaigns._strategy import parse_strategy
+from marketlab.campaigns._walk import WalkForecast, forecast_walk
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import (
     CancelledError,
@@ -153,7 +154,7 @@ class _Run:
             raise
         analytics = self._analytics(prepared, resume)
         try:
-            result = self._fit(data, analytics, resume)
+            result = self._fit(data, analytics, resume, n_walk=len(prepared.folds.scored))
             return self._finish(prepared, scaler, data, result, warnings, analytics)
         except Exception as error:
             status = _final_status(error)
@@ -233,13 +234,21 @@ class _Run:
     # -- training -----------------------------------------------------------------------------
 
     def _fit(
-        self, data: TrainingData, analytics: RunAnalytics, resume: TrainerState | None
+        self,
+        data: TrainingData,
+        analytics: RunAnalytics,
+        resume: TrainerState | None,
+        *,
+        n_walk: int,
     ) -> FitResult:
+        """Fit the net that is kept; `n_walk` more follow it."""
+
         def on_epoch(metrics: EpochMetrics, state: TrainerState) -> None:
             analytics.on_epoch(metrics, state)
             self.saver.on_epoch(metrics, state)
             self._check_parent()
 
+        self.progress.net(0, 1 + n_walk)
         return fit(
             data,
             self.strategy.model.architecture,
@@ -266,16 +275,20 @@ class _Run:
         warnings: list[dict[str, Any]],
         analytics: RunAnalytics,
     ) -> dict[str, Any]:
+        walk = self._walk(prepared)
         self.progress.enter("evaluating")
         forecaster = MLPForecaster(result.best_weights, self.strategy.model.architecture)
-        probabilities = forecaster.predict(data.x_validation)
+        part = prepared.folds.judged_part
         evidence = collect_evidence(
             self.strategy,
             prepared,
-            probabilities,
+            forecaster.predict(data.x_validation) if part == "validation" else walk.probabilities,
             seed=self.experiment.seed,
             degenerate=degenerate_labels(prepared),
             exclusions=exclusions_of(warnings),
+            part=part,
+            folds=walk.folds,
+            boosting=self.payload.get("boosting", False),  # not in records of older versions
         )
         null_rows = self._null_rows(prepared) if self.payload["surrogates"] else None
         self.progress.enter("writing_results")
@@ -288,6 +301,18 @@ class _Run:
         delete_checkpoint(self.checkpoint)
         self.progress.finish()
         return outcome
+
+    def _walk(self, prepared: Prepared) -> WalkForecast:
+        """Train the nets of the walk's blocks; nothing to do in a run of one fold."""
+        return forecast_walk(
+            self.strategy,
+            prepared,
+            seed=self.experiment.seed,
+            backend=self.experiment.backend,
+            kept=self.folder / "folds",
+            progress=self.progress,
+            after_fold=self._check_parent,
+        )
 
     def _null_rows(self, prepared: Prepared) -> dict[str, list[float | None]]:
         """Return the surrogate statistics of a run that belongs to no campaign: a family of one.

@@ -34,8 +34,21 @@ def campaign_answer(results: CampaignResults, facts: Sequence[RunFacts]) -> tupl
     if not any(f.is_evidence for f in known):
         first = "no run of this campaign counts as evidence: each was excluded or is a copy."
         return _capital(f"{on}{first}"), "The reasons stand beside each run."
-    first = "this campaign cannot answer its question: it holds too few independent events."
-    return _capital(f"{on}{first}"), _too_few(known)
+    enough = any((f.n_events or 0) >= MIN_EVENTS_TO_JUDGE for f in known)
+    why = "its parts lack a direction" if enough else "it holds too few independent events"
+    return _capital(f"{on}this campaign cannot answer its question: {why}."), _too_few(known)
+
+
+def run_answer(fact: RunFacts) -> tuple[str, str]:
+    """Return what one run amounts to in a sentence or two; the second part may be empty."""
+    run = fact.run
+    if fact.sentence:
+        again = f" It is the same design as {run.duplicate_of}." if run.duplicate_of else ""
+        return fact.sentence, again.strip()
+    if run.status == "completed":
+        return "This run completed and is not judged yet.", ""
+    why = f"{run.error_code}: {run.error}" if run.error else ""
+    return f"This run did not complete (it is {run.status}), so it says nothing.", why
 
 
 def _all(n: int) -> str:
@@ -53,8 +66,9 @@ def _too_few(known: Sequence[RunFacts]) -> str:
             "In every run a class or a part of the split is empty, so no accuracy here speaks for "
             "or against a design."
         )
+    part = known[0].judged_part or "validation"
     return (
-        f"No validation part holds more than {most} where {MIN_EVENTS_TO_JUDGE} are needed, so no "
+        f"No {part} part holds more than {most} where {MIN_EVENTS_TO_JUDGE} are needed, so no "
         "accuracy here speaks for or against a design."
     )
 

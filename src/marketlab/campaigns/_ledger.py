@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Select, func, insert, select, text, update
 
+from marketlab.campaigns._looks import Seen, Stretch, refuse_seen, seen_before
 from marketlab.campaigns._tables import campaigns, operations, runs, test_openings
 from marketlab.core import Clock, ConflictError, NotFoundError, RunRecord, SystemClock, iso, stamp
 from marketlab.store import Store
@@ -46,6 +47,19 @@ class NewOperation:
     retry_of: str | None = None
     owner: str | None = None
     attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One opening: its number among those of its run, and who had seen the same days before."""
+
+    number: int
+    seen: Seen
+
+    @property
+    def n_trials(self) -> int:
+        """Looks at these days, this one included."""
+        return 1 + len(self.seen.openings)
 
 
 class Ledger:
@@ -255,16 +269,69 @@ class Ledger:
     # -- the sealed test part -----------------------------------------------------------------
 
     def record_test_opening(
-        self, run_id: str, *, reason: str, result: dict[str, Any] | None
-    ) -> int:
-        """Record that somebody looked at a run's test part; return how often that was by now."""
+        self,
+        run_id: str,
+        *,
+        reason: str,
+        result: dict[str, Any] | None,
+        stretch: Stretch,
+        again: bool = True,
+    ) -> Opening:
+        """Record that somebody looked at a run's test part.
+
+        Finding the earlier looks at the same days and recording this one is one transaction: of
+        two processes that open at once, the later one counts the earlier.
+
+        Parameters
+        ----------
+        stretch : the bars that will be looked at.
+        again : False refuses a stretch of which more than half was seen before.
+
+        Raises
+        ------
+        ConflictError (RUN-TestPartSeen) if it is refused; nothing is recorded then. NotFoundError
+        if the run is unknown.
+        """
+        dataset_id = self.run(run_id)["dataset_id"]
         with self.store.begin() as connection:
+            if not self.store.is_sqlite:  # SQLite writers already wait for each other
+                connection.execute(text("LOCK TABLE test_openings IN SHARE ROW EXCLUSIVE MODE"))
+            earlier = [dict(row) for row in connection.execute(_openings_query()).mappings()]
+            seen = seen_before(stretch, dataset_id, earlier)
+            if not again:
+                refuse_seen(run_id, stretch, seen)
             connection.execute(
                 insert(test_openings).values(
-                    run_id=run_id, opened_at=self._now(), reason=reason, result=result
+                    run_id=run_id,
+                    opened_at=self._now(),
+                    reason=reason,
+                    result=result,
+                    **stretch.to_columns(),
                 )
             )
-        return len(self.test_openings(run_id))
+        number = 1 + sum(row["run_id"] == run_id for row in earlier)
+        return Opening(number, seen)
+
+    def looks_at(
+        self, stretch: Stretch, dataset_id: str, *, before: str | None = None, besides: str = ""
+    ) -> Seen:
+        """Return who looked at some bars as a test part, in any run, data set or timeframe.
+
+        `before` (ISO 8601) leaves out later looks, `besides` those of one run.
+        """
+        with self.store.connect() as connection:
+            rows = [dict(row) for row in connection.execute(_openings_query()).mappings()]
+        kept = [
+            row
+            for row in rows
+            if row["run_id"] != besides and (before is None or row["opened_at"] < before)
+        ]
+        return seen_before(stretch, dataset_id, kept)
+
+    def any_test_opening(self) -> bool:
+        """Return whether any run's test part was ever looked at."""
+        with self.store.connect() as connection:
+            return connection.execute(select(test_openings.c.id).limit(1)).first() is not None
 
     def test_openings(self, run_id: str) -> list[dict[str, Any]]:
         """Return the openings of one run's test part, oldest first."""
@@ -275,16 +342,6 @@ class Ledger:
         )
         with self.store.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
-
-    def count_opened_runs(self, dataset_id: str) -> int:
-        """Return how many different runs on one data set had their test part opened."""
-        query = (
-            select(func.count(func.distinct(test_openings.c.run_id)))
-            .select_from(test_openings.join(runs, runs.c.run_id == test_openings.c.run_id))
-            .where(runs.c.dataset_id == dataset_id)
-        )
-        with self.store.connect() as connection:
-            return int(connection.execute(query).scalar() or 0)
 
     # -- campaigns ----------------------------------------------------------------------------
 
@@ -335,3 +392,12 @@ class Ledger:
         query = select(campaigns).order_by(campaigns.c.created_at, campaigns.c.campaign_id)
         with self.store.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _openings_query() -> Select[Any]:
+    """Return the query of all openings with their run's data set, oldest first."""
+    return (
+        select(test_openings, runs.c.dataset_id)
+        .select_from(test_openings.outerjoin(runs, runs.c.run_id == test_openings.c.run_id))
+        .order_by(test_openings.c.id)
+    )

@@ -8,11 +8,12 @@ import numpy as np
 
 from marketlab.campaigns._campaign_config import CampaignConfig
 from marketlab.campaigns._dead_parameters import dead_parameters
+from marketlab.campaigns._null_config import NullConfig
 from marketlab.campaigns._prepare import Prepared, prepare, select_bars, split_facts
 from marketlab.campaigns._resolve import Experiment, ensure_bars, resolve_experiment
 from marketlab.campaigns._strategy import StrategyConfig
 from marketlab.campaigns._workspace import Workspace
-from marketlab.core import DataError, MarketLabError, iso
+from marketlab.core import DataError, IntArray, MarketLabError, iso
 from marketlab.data import BarFrame
 from marketlab.features import (
     FeatureSet,
@@ -67,12 +68,19 @@ class CampaignPlan:
     name: str
     dataset: dict[str, Any]
     rows: tuple[PlanRow, ...]
-    surrogates: int
+    null: NullConfig
 
     @property
     def ok(self) -> bool:
         """Whether nothing stands in the way of any strategy."""
         return all(row.ok for row in self.rows)
+
+    @property
+    def null_seconds(self) -> float | None:
+        """About how long refitting nets may take at most on one core; None for linear models."""
+        if self.null.statistic != "net":
+            return None
+        return round(self.null.surrogates * sum(row.most_seconds or 0.0 for row in self.rows), 1)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the plan as JSON-ready facts."""
@@ -80,7 +88,12 @@ class CampaignPlan:
             "name": self.name,
             "ok": self.ok,
             "dataset": self.dataset,
-            "surrogates": self.surrogates,
+            "surrogates": self.null.surrogates,
+            "null": {
+                **self.null.to_mapping(),
+                "description": self.null.description,
+                "most_seconds": self.null_seconds,
+            },
             "rows": [{**asdict(row), "n_features": row.n_features} for row in self.rows],
         }
 
@@ -128,7 +141,7 @@ def plan_campaign(workspace: Workspace, config: CampaignConfig) -> CampaignPlan:
         name=config.name,
         dataset=dataset_facts(bars),
         rows=tuple(rows),
-        surrogates=config.null.surrogates,
+        null=config.null,
     )
 
 
@@ -150,8 +163,8 @@ def plan_experiment(
     refuse_leaks(strategy, selected)
     issues += [_dead_parameter(name) for name in dead_parameters(strategy)]
     trainer = strategy.training.trainer()
-    batches = -(-len(prepared.fold.train) // trainer.batch_size)
-    steps = batches * trainer.epochs
+    nets = (*prepared.folds.scored, prepared.fold)
+    steps = sum(-(-len(fold.train) // trainer.batch_size) for fold in nets) * trainer.epochs
     n_features = len(prepared.features.names)
     return PlanRow(
         strategy=strategy.name,
@@ -181,8 +194,9 @@ def check_prepared(
 
     Raises
     ------
-    DataError for unhealthy features (unless ``allow_constant_features``) and for degenerate labels
-    (unless the campaign declares ``compatibility: v15``).
+    DataError for a split that leaves nothing to train on or to judge, for unhealthy features
+    (unless ``allow_constant_features``) and for degenerate labels (unless the campaign declares
+    ``compatibility: v15``).
     """
     strategy = experiment.strategy
     warnings = [
@@ -196,6 +210,16 @@ def check_prepared(
             field="training_data.history_required",
             code="DATA-TooShort",
             suggestion="Import a longer series.",
+        )
+    empty = empty_parts(prepared)
+    if empty:
+        raise DataError(
+            f"nothing can be trained and judged on this split: {'; '.join(empty)}",
+            code="DATA-EmptySplit",
+            field="training.data_split",
+            details={"splits": split_facts(prepared)},
+            suggestion="Give a longer series, other shares of the split, or labels that read fewer"
+            " bars.",
         )
     degenerate = degenerate_labels(prepared)
     if degenerate and compatibility != "v15":
@@ -256,21 +280,57 @@ def unhealthy(experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]
     return [_warning(f"FEATURE-{f.kind}", f.message) for f in findings]
 
 
+def empty_parts(prepared: Prepared) -> list[str]:
+    """Return a sentence for each part that a net needs and that holds no sample."""
+    scored = prepared.folds.scored
+    named = [("", prepared.fold)]
+    named += [(f"fold {k} of {len(scored)}: ", fold) for k, fold in enumerate(scored, start=1)]
+    needed = ("the training part", "the validation part")
+    out = [
+        f"{where}{reason}"
+        for where, fold in named
+        for reason in fold.degenerate_reasons
+        if reason.startswith(needed)
+    ]
+    if scored and not len(prepared.positions("walk-forward")):
+        out.append("no block of the walk holds a sample.")
+    return out
+
+
 def degenerate_labels(prepared: Prepared) -> list[str]:
-    """Return why the labels cannot carry a fit or a score (empty if they can)."""
+    """Return why the labels cannot carry a fit or a score (empty if they can).
+
+    Of a walk every training window is looked at, and all its blocks together.
+    """
     reasons: list[str] = []
-    for part in ("train", "validation"):
-        counts = np.bincount(prepared.y(part), minlength=3)
-        if len(prepared.rows(part)) == 0:
-            reasons.append(f"the {part} part is empty after purging")
-        elif counts[0] == 0 or counts[2] == 0:
-            missing = " and ".join(n for n, c in (("BUY", counts[0]), ("SELL", counts[2])) if not c)
-            reasons.append(f"the {part} part has no {missing} sample")
-        else:
-            labels = prepared.labels.restrict(getattr(prepared.fold, part))
-            found = degenerate_reasons(labels, allow=labels.facts["allowed"])
-            reasons += [f"in the {part} part {reason}" for reason in found]
+    named = [("train", prepared.fold.train), ("validation", prepared.fold.validation)]
+    scored = prepared.folds.scored
+    if scored:
+        for number, fold in enumerate(scored, start=1):
+            which = f"of fold {number} of {len(scored)}"
+            named += [(f"train {which}", fold.train), (f"validation {which}", fold.validation)]
+        named.append(("walk-forward", prepared.positions("walk-forward")))
+    for name, positions in named:
+        reasons += _degenerate_part(prepared, name, positions)
     return reasons
+
+
+def _degenerate_part(prepared: Prepared, name: str, positions: IntArray) -> list[str]:
+    counts = np.bincount(prepared.labels.value[positions], minlength=3)
+    if len(positions) == 0:
+        return [f"the {_part_text(name)} is empty after purging"]
+    if counts[0] == 0 or counts[2] == 0:
+        missing = [f"no {n}" for n, c in (("BUY", counts[0]), ("SELL", counts[2])) if not c]
+        return [f"the {_part_text(name)} has {' and '.join(missing)} sample"]
+    labels = prepared.labels.restrict(positions)
+    found = degenerate_reasons(labels, allow=labels.facts["allowed"])
+    return [f"in the {_part_text(name)} {reason}" for reason in found]
+
+
+def _part_text(name: str) -> str:
+    """Return "train part", or "train part of fold 2 of 5"."""
+    head, _, rest = name.partition(" ")
+    return f"{head} part {rest}".strip()
 
 
 def _dead_parameter(name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from marketlab.campaigns._split_config import refuse_uncovered_days
+from marketlab.campaigns._split_config import RunFolds, refuse_uncovered_days
 from marketlab.campaigns._strategy import StrategyConfig
 from marketlab.core import (
     ConfigError,
@@ -47,15 +47,23 @@ class Prepared:
     normalization: tuple[str, ...]
     labels: LabelSet
     samples: SampleTable
-    fold: Fold
+    folds: RunFolds
 
-    def _positions(self, part: str) -> IntArray:
-        positions: IntArray = getattr(self.fold, part)
-        return positions
+    @property
+    def fold(self) -> Fold:
+        """The fold of the net that is kept."""
+        return self.folds.final
+
+    def positions(self, part: str) -> IntArray:
+        """Return sample positions of one part: train, validation, test or walk-forward."""
+        if part == "walk-forward":
+            blocks = [fold.test for fold in self.folds.scored]
+            return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.int64)
+        return self.fold.part(part)
 
     def rows(self, part: str) -> IntArray:
-        """Return the bar positions of one part of the fold."""
-        return self.samples.bar[self._positions(part)]
+        """Return the bar positions of one part."""
+        return self.samples.bar[self.positions(part)]
 
     def x(self, part: str, standardizer: Standardizer | None) -> Float32Array:
         """Return float32 inputs of one part, shape (n_samples, n_features)."""
@@ -71,11 +79,11 @@ class Prepared:
 
     def y(self, part: str) -> IntArray:
         """Return class indices of one part."""
-        return self.labels.value[self._positions(part)]
+        return self.labels.value[self.positions(part)]
 
     def event(self, part: str) -> IntArray:
         """Return event ids of one part."""
-        return self.labels.event[self._positions(part)]
+        return self.labels.event[self.positions(part)]
 
     def n_events(self, part: str) -> int:
         """Return how many independent events one part holds."""
@@ -140,16 +148,14 @@ def prepare(
     labels = labels.restrict(usable(matrix, labels))
     samples = SampleTable(symbol_id=np.zeros(len(labels.bar), dtype=np.int64), bar=labels.bar)
     enter("splitting_data")
-    fold = strategy.training.split().split(
-        start=labels.start, end=labels.end, bar=labels.bar, times=bars.close_time_ns
-    )
+    folds = strategy.training.folds(labels, bars.close_time_ns)
     return Prepared(
         bars=bars,
         features=matrix,
         normalization=tuple(feature_set.normalization),
         labels=labels,
         samples=samples,
-        fold=fold,
+        folds=folds,
     )
 
 
@@ -177,9 +183,16 @@ def usable(matrix: FeatureMatrix, labels: LabelSet) -> IntArray:
 
 
 def split_facts(prepared: Prepared) -> dict[str, Any]:
-    """Return sizes, times, classes and events of each part, JSON-ready."""
+    """Return sizes, times, classes and events of each part, JSON-ready.
+
+    ``train``, ``validation`` and ``test`` are of the net that is kept. A walk has one part more,
+    ``walk-forward``: the blocks that its nets forecast, with their number as ``n_folds``.
+    """
     facts: dict[str, Any] = {}
-    for part in ("train", "validation", "test"):
+    parts = ["train", "validation", "test"]
+    if prepared.folds.scored:
+        parts.append("walk-forward")
+    for part in parts:
         rows = prepared.rows(part)
         counts = np.bincount(prepared.y(part), minlength=3) if len(rows) else np.zeros(3, int)
         facts[part] = {
@@ -189,6 +202,8 @@ def split_facts(prepared: Prepared) -> dict[str, Any]:
             "classes": {n: int(c) for n, c in zip(("BUY", "HOLD", "SELL"), counts, strict=True)},
             "events": prepared.n_events(part),
         }
+    if prepared.folds.scored:
+        facts["walk-forward"]["n_folds"] = len(prepared.folds.scored)
     facts["purged_train"] = int(prepared.fold.purged_train)
     facts["purged_validation"] = int(prepared.fold.purged_validation)
     return facts

@@ -6,7 +6,8 @@ from marketlab.campaigns._plan import check_prepared, degenerate_labels, refuse_
 from marketlab.campaigns._prepare import prepare, select_bars
 from marketlab.campaigns._resolve import Experiment
 from marketlab.campaigns._strategy import StrategyConfig
-from marketlab.campaigns._verdicts import linear_evidence, null_matrices
+from marketlab.campaigns._verdicts import family_evidence, null_matrices
+from marketlab.campaigns._walk import forecast_walk
 from marketlab.core import finite_or_none
 from marketlab.data import BarFrame
 from marketlab.evaluation import Verdict, max_statistic_p_values
@@ -43,18 +44,22 @@ def quick_verdict(
     )
     result = fit(data, strategy.model.architecture, strategy.training.trainer(), seed=seed)
     net = MLPForecaster(result.best_weights, strategy.model.architecture)
+    walk = forecast_walk(strategy, prepared, seed=seed)
+    part = prepared.folds.judged_part
     evidence = collect_evidence(
         strategy,
         prepared,
-        net.predict(data.x_validation),
+        net.predict(data.x_validation) if part == "validation" else walk.probabilities,
         seed=seed,
         degenerate=degenerate_labels(prepared),
         exclusions=exclusions_of(warnings),
+        part=part,
+        folds=walk.folds,
     )
     family = Family(prepared.bars, [strategy])
     rows = {
         str(index): [finite_or_none(v) for v in family.statistics(index, seed=seed)]
         for index in range(OBSERVED, surrogates + 1)
     }
-    null = linear_evidence(max_statistic_p_values(*null_matrices(rows)), 0)
+    null = family_evidence(max_statistic_p_values(*null_matrices(rows)), 0, family.null)
     return evidence.verdict(null=null, n_trials=1)

@@ -1,46 +1,50 @@
-"""The report of a campaign: one page that needs nothing else, and the same as Markdown and CSV."""
+"""The reports of a campaign and of one run: a page that needs nothing else, Markdown, CSV, JSON."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-
+from marketlab.campaigns import _report_all_tables as all_tables
+from marketlab.campaigns import _report_context as context
 from marketlab.campaigns import _report_figures as figures
+from marketlab.campaigns import _report_tables as tables
+from marketlab.campaigns._diagnoses import diagnose_campaign
 from marketlab.campaigns._findings import (
-    as_linear,
     by_shape,
     campaign_answer,
     duplicates,
     failure_patterns,
+    run_answer,
     statements,
 )
-from marketlab.campaigns._results import CampaignResults, RunResult
+from marketlab.campaigns._ledger import Ledger
+from marketlab.campaigns._report_luck import luck_table, sharpe_table
+from marketlab.campaigns._report_markdown import LUCK_NOTE, results_markdown, run_markdown
+from marketlab.campaigns._report_one import report_results
+from marketlab.campaigns._report_run_tables import run_tables
+from marketlab.campaigns._results import CampaignResults
 from marketlab.campaigns._results_files import (
     LEGACY_NOTE,
     experiment_results,
-    result_records,
+    report_facts,
     results_csv,
-    results_markdown,
     sealed_note,
 )
 from marketlab.campaigns._run_facts import (
     RunFacts,
-    day,
     nats_text,
     outcome_counts,
-    p_text,
+    p_with_error,
     percent,
     ranked,
     run_facts,
     usual_label,
 )
-from marketlab.campaigns._tracker import duration_text
 from marketlab.campaigns._verify import VerifyReport, verify_campaign
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import atomic_write, check_name, dump_yaml, inside, write_json
-from marketlab.evaluation import MIN_EVENTS_TO_JUDGE
 
 _SYMBOLS = {
     "learned": "● learned",
@@ -54,7 +58,7 @@ _CLASSES = {"learned": "v-learned", "worse than baseline": "v-worse"}
 def write_report(workspace: Workspace, results: CampaignResults) -> dict[str, Path]:
     """Write the report of a campaign into ``reports/<campaign_id>/`` and return its files.
 
-    Keys: html (one self-contained page), markdown, csv, json (flat records), lines
+    Keys: html (one self-contained page), markdown, csv, json (`report_facts`), lines
     (``strategy|status|duration|operation_id|notes``), verification (JSON). A second call replaces
     the files: they are views of the ledger and of the runs' folders.
     """
@@ -71,14 +75,83 @@ def write_report(workspace: Workspace, results: CampaignResults) -> dict[str, Pa
     atomic_write(files["html"], report_html(results, verification))
     atomic_write(files["markdown"], results_markdown(results, verification))
     atomic_write(files["csv"], results_csv(results))
-    write_json(files["json"], {"campaign_id": results.campaign_id, "runs": result_records(results)})
+    write_json(files["json"], report_facts(results))
     atomic_write(files["lines"], experiment_results(results))
     write_json(files["verification"], verification.to_mapping())
     return files
 
 
+def write_run_report(workspace: Workspace, results: CampaignResults) -> dict[str, Path]:
+    """Write the report of one run into ``reports/runs/<run id>/`` and return its files.
+
+    `results` is `run_results`: it holds one run. Keys: html, markdown, json (`report_facts`).
+    """
+    run = results.runs[0]
+    folder = inside(workspace.root, "reports", "runs", check_name(run.run_id or run.operation_id))
+    files = {
+        "html": folder / "report.html",
+        "markdown": folder / "REPORT.md",
+        "json": folder / "report.json",
+    }
+    atomic_write(files["html"], run_html(results))
+    atomic_write(files["markdown"], run_markdown(results))
+    write_json(files["json"], report_facts(results))
+    return files
+
+
 def report_html(results: CampaignResults, verification: VerifyReport) -> str:
-    """Return the page as text; it loads nothing from anywhere."""
+    """Return a campaign's page as text; it loads nothing from anywhere."""
+    facts = run_facts(results)
+    answer, detail = campaign_answer(results, facts)
+    order = ranked(facts)
+    return _render(
+        "report.html.j2",
+        {
+            **_shared(results, facts),
+            "answer": answer,
+            "detail": detail,
+            "counts": outcome_counts(facts),
+            "n_open": sum(f.outcome is None for f in facts),
+            "key_figures": context.key_figures(results, facts),
+            "ranked": order,
+            "row_class": _row_class(order),
+            "any_ranked": any(f.position is not None for f in facts),
+            "any_unranked": any(f.position is None for f in facts),
+            "usual_label": usual_label(results),
+            "scale": figures.interval_scale(facts),
+            "first_card": context.first_card(facts),
+            "all_tables": [
+                all_tables.all_baselines(order),
+                all_tables.all_trading(order),
+                all_tables.accuracies(order),
+            ],
+            "duplicates": duplicates(facts),
+            "failures": failure_patterns(results),
+            "unfinished": [r for r in results.not_completed if r.status != "failed"],
+            "checks": (*verification.answers, *verification.checks),
+            "legacy": _legacy(facts),
+        },
+    )
+
+
+def run_html(results: CampaignResults) -> str:
+    """Return the page of one run (`run_results`) as text; it loads nothing from anywhere."""
+    facts = run_facts(results)
+    fact = facts[0]
+    answer, detail = run_answer(fact)
+    return _render(
+        "run.html.j2",
+        {
+            **_shared(results, facts),
+            "fact": fact,
+            "answer": answer,
+            "detail": detail,
+            "alone": context.subject(results) == "Run",
+        },
+    )
+
+
+def _render(template: str, values: dict[str, Any]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -88,7 +161,7 @@ def report_html(results: CampaignResults, verification: VerifyReport) -> str:
         trim_blocks=True,
     )
     environment.filters["prose"] = _prose
-    return environment.get_template("report.html.j2").render(_context(results, verification))
+    return environment.get_template(template).render(values)
 
 
 def _prose(text: str) -> str:
@@ -99,45 +172,59 @@ def _prose(text: str) -> str:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", done))
 
 
-def _context(results: CampaignResults, verification: VerifyReport) -> dict[str, Any]:
-    facts = run_facts(results)
-    order = ranked(facts)
-    answer, detail = campaign_answer(results, facts)
+def _shared(results: CampaignResults, facts: Sequence[RunFacts]) -> dict[str, Any]:
+    """Return what the page of a campaign and that of a run both show."""
+    luck = results.luck
     return {
         "results": results,
-        "answer": answer,
-        "detail": detail,
-        "counts": outcome_counts(facts),
-        "n_open": sum(f.outcome is None for f in facts),
         "sealed": sealed_note(results),
-        "as_linear": as_linear(results.null),
-        "data": _data(results),
-        "ranked": order,
-        "any_ranked": any(f.position is not None for f in facts),
-        "any_unranked": any(f.position is None for f in facts),
-        "usual_label": usual_label(results),
-        "scale": figures.interval_scale(facts),
+        "data": context.data_facts(results),
         "notes": statements(facts, "notes"),
         "reasons": statements(facts, "reasons"),
         "changes": statements(facts, "would_change"),
-        **_null(results.null),
+        "diagnoses": diagnose_campaign(results),
+        "nothing_wrong": context.nothing_wrong(results),
+        "null": context.null_words(results.null),
+        "luck": luck,
+        "luck_note": LUCK_NOTE,
+        "luck_table": None if luck is None else luck_table(luck),
+        "sharpe_table": None if luck is None else sharpe_table(luck),
         "curves": figures.learning_curves(facts),
-        "splits": _splits(results.runs),
-        "purge_text": _purge_text(results.runs),
-        "min_events": MIN_EVENTS_TO_JUDGE,
-        "duplicates": duplicates(facts),
-        "failures": failure_patterns(results),
-        "unfinished": [r for r in results.not_completed if r.status != "failed"],
+        "walks": any((run.detail or {}).get("folds") for run in results.runs),
+        "splits": context.splits(results.runs),
+        "purge_text": context.purge_text(results.runs),
+        "openings": all_tables.openings(facts),
         "warnings": by_shape([(w, r.strategy) for r in results.runs for w in r.warnings]),
-        "checks": (*verification.answers, *verification.checks),
-        "legacy": _legacy(facts),
-        "origin": _origin(results),
-        "config": dump_yaml(results.config).strip() if results.config else "–",
-        **_helpers(order),
+        "origin": context.origin(results),
+        "config": dump_yaml(results.config).strip() if results.config else "none is kept",
+        "verdict_text": _verdict_text,
+        "verdict_class": lambda fact: _CLASSES.get(fact.outcome or "", ""),
+        "interval_cell": figures.interval_cell,
+        "run_null": lambda fact: figures.run_null(results.null, fact.run.strategy),
+        "run_null_text": lambda fact: context.run_null_words(results, fact),
+        "reliability": _reliability,
+        "numbers": tables.numbers,
+        "run_tables": run_tables,
+        "nats": _minus(nats_text),
+        "percent": percent,
+        "p_error": p_with_error,
+        "count": tables.count,
+        "number": tables.number,
+        "rule_name": tables.rule_name,
+        "short_label": lambda text: text.removeprefix("zigzag "),
+        "capital": lambda text: text[:1].upper() + text[1:],
     }
 
 
-def _helpers(order: Sequence[RunFacts]) -> dict[str, Any]:
+def _verdict_text(fact: RunFacts) -> str:
+    return _SYMBOLS[fact.outcome] if fact.outcome else f"✕ {fact.run.status}"
+
+
+def _reliability(fact: RunFacts) -> str | None:
+    return figures.reliability_diagram((fact.run.detail or {}).get("reliability") or {})
+
+
+def _row_class(order: Sequence[RunFacts]) -> Callable[[int], str]:
     def row_class(index: int) -> str:
         fact = order[index]
         if fact.position is not None:
@@ -145,143 +232,11 @@ def _helpers(order: Sequence[RunFacts]) -> dict[str, Any]:
         first = index > 0 and order[index - 1].position is not None
         return f"{'unranked' if fact.outcome else 'open'}{' first-unranked' if first else ''}"
 
-    def verdict_text(fact: RunFacts) -> str:
-        return _SYMBOLS[fact.outcome] if fact.outcome else f"✕ {fact.run.status}"
-
-    return {
-        "row_class": row_class,
-        "verdict_text": verdict_text,
-        "verdict_class": lambda fact: _CLASSES.get(fact.outcome or "", ""),
-        "interval_cell": figures.interval_cell,
-        "nats": _minus(nats_text),
-        "percent": percent,
-        "p_text": p_text,
-        "short_label": lambda text: text.removeprefix("zigzag "),
-        "capital": lambda text: text[:1].upper() + text[1:],
-    }
+    return row_class
 
 
 def _minus(write: Callable[[float | None], str]) -> Callable[[float | None], str]:
     return lambda value: write(value).replace("-", "−")
-
-
-def _data(results: CampaignResults) -> dict[str, Any]:
-    data = results.dataset
-    metadata = data.get("metadata") or {}
-    rows = [
-        ("Series", f"{data.get('symbol', '–')} {data.get('timeframe', '')}"),
-        (
-            "Bars",
-            (
-                f"{data.get('n_bars', 0):,}, from {_minute(data.get('first_time'))} to "
-                f"{_minute(data.get('last_time'))} (opens, UTC)"
-            ),
-        ),
-        ("Source", data.get("source") or "–"),
-        ("Provenance", data.get("provenance") or "not stated"),
-        ("Licence", data.get("licence") or "not stated"),
-        ("Volume", "yes" if data.get("has_volume") else "no"),
-        ("Synthetic", "yes: nothing here is about a market" if data.get("is_synthetic") else "no"),
-        ("Content (SHA-256)", data.get("dataset_id") or "–"),
-    ]
-    rows += [(f"Fact: {key}", value) for key, value in metadata.items()]
-    return {
-        "symbol": data.get("symbol", "–"),
-        "timeframe": data.get("timeframe", ""),
-        "bars": f"{data.get('n_bars', 0):,}",
-        "first": day(data.get("first_time")),
-        "last": day(data.get("last_time")),
-        "synthetic": bool(data.get("is_synthetic")),
-        "created": day(results.created_at),
-        "rows": rows,
-    }
-
-
-def _minute(text: str | None) -> str:
-    return "–" if not text else str(text)[:16].replace("T", " ")
-
-
-# -- the null in words ----------------------------------------------------------------------------
-
-
-def _null(null: Mapping[str, Any] | None) -> dict[str, Any]:
-    matrices = figures.null_matrices(null)
-    if null is None or matrices is None:
-        return {
-            "histogram": None,
-            "strips": None,
-            "null_text": "",
-            "n_family": 0,
-            "n_surrogates": 0,
-        }
-    observed, best = figures.standardised(*matrices)
-    top = int(np.nanargmax(observed))
-    reach = int((best >= observed[top]).sum())
-    p = null["p_adjusted"][top] if null.get("p_adjusted") else None
-    text = (
-        f"Every strategy was refitted on {null['n_surrogates']} surrogate markets; compared is the "
-        f"{null['statistic']}. On "
-        f"{reach} of {len(best)} of them the best strategy does at least as well as the best one "
-        f"on the real bars ({null['names'][top]})"
-    )
-    text += f": p = {p_text(p)} for the family of {len(observed)}." if p is not None else "."
-    return {
-        "histogram": figures.null_histogram(null),
-        "strips": figures.null_strips(null),
-        "null_text": text,
-        "n_family": len(observed),
-        "n_surrogates": null["n_surrogates"],
-    }
-
-
-# -- splits ---------------------------------------------------------------------------------------
-
-
-def _splits(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
-    """Return one row per label and part; ranges where the runs of a label differ."""
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for run in runs:
-        if run.splits:
-            groups.setdefault(run.label, []).append(run.splits)
-    rows: list[dict[str, Any]] = []
-    for label, found in groups.items():
-        for part in ("train", "validation", "test"):
-            parts = [facts[part] for facts in found if facts.get(part)]
-            if parts:
-                rows.append({"label": label, "part": part, **_part(parts)})
-    return rows
-
-
-def _part(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    firsts = [p["first_time"] for p in parts if p["first_time"]]
-    lasts = [p["last_time"] for p in parts if p["last_time"]]
-    return {
-        "first": _minute(min(firsts, default=None)),
-        "last": _minute(max(lasts, default=None)),
-        "samples": _span([p["samples"] for p in parts]),
-        "events": _span([p["events"] for p in parts]),
-        "classes": [_span([p["classes"][c] for p in parts]) for c in ("BUY", "HOLD", "SELL")],
-    }
-
-
-def _span(values: Sequence[int]) -> str:
-    low, high = min(values), max(values)
-    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
-
-
-def _purge_text(runs: Sequence[RunResult]) -> str:
-    known = [run.splits for run in runs if run.splits]
-    if not known:
-        return ""
-    train = _span([int(s.get("purged_train") or 0) for s in known])
-    validation = _span([int(s.get("purged_validation") or 0) for s in known])
-    return (
-        f"Purged because their label ends in a later part: {train} samples of training, "
-        f"{validation} of validation."
-    )
-
-
-# -- the rest -------------------------------------------------------------------------------------
 
 
 def _legacy(facts: Sequence[RunFacts]) -> str:
@@ -289,13 +244,29 @@ def _legacy(facts: Sequence[RunFacts]) -> str:
     return f"{sum(known)} of {len(known)} runs pass the old 55 % rule. {LEGACY_NOTE}"
 
 
-def _origin(results: CampaignResults) -> list[tuple[str, str]]:
-    seconds = results.duration_seconds
-    rows = [
-        ("Campaign", f"{results.campaign_id} ({results.status})"),
-        ("Description", results.description or "–"),
-        ("Seed", str(results.seed)),
-        ("Began, ended", f"{_minute(results.created_at)}, {_minute(results.finished_at)} UTC"),
-        ("Took", "–" if seconds is None else duration_text(seconds)),
-    ]
-    return rows + [(key, value) for key, value in results.environment.items()]
+@dataclass(frozen=True)
+class MadeReport:
+    """A report that was written: ``kind`` is "run" or "campaign", ``facts`` are `report_facts`."""
+
+    kind: Literal["run", "campaign"]
+    facts: dict[str, Any]
+    files: dict[str, Path]
+    markdown: str
+
+
+def make_report(workspace: Workspace, ledger: Ledger, reference: str) -> MadeReport:
+    """Write the report of what `reference` means (see `report_results`) and return it.
+
+    Raises
+    ------
+    NotFoundError if it means nothing.
+    """
+    results, kind = report_results(workspace, ledger, reference)
+    write = write_run_report if kind == "run" else write_report
+    files = write(workspace, results)
+    return MadeReport(
+        kind=kind,
+        facts=report_facts(results),
+        files=files,
+        markdown=files["markdown"].read_text(encoding="utf-8"),
+    )

@@ -82,7 +82,8 @@ def apply_overrides(
 
     def change(block: dict[str, Any], key: str, value: Any, name: str) -> None:
         if block.get(key) != value:
-            changes.append(f"{name}: {block.get(key)} -> {value}")
+            before = "not set" if block.get(key) is None else block[key]
+            changes.append(f"{name}: {before} -> {value}")
             block[key] = value
 
     if overrides.date_range == "data":
@@ -95,6 +96,8 @@ def apply_overrides(
         change(training, "date_range", overrides.date_range.to_mapping(), "training.date_range")
     if overrides.labels is not None:
         change(training, "labels", overrides.labels, "training.labels")
+    if overrides.data_split is not None:
+        change(training, "data_split", overrides.data_split, "training.data_split")
     labels = training.get("labels", {})
     if overrides.zigzag_scale is not None and "zigzag_threshold" in labels:
         scaled = float(f"{labels['zigzag_threshold'] * overrides.zigzag_scale:.10g}")

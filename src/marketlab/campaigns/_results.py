@@ -11,7 +11,9 @@ class RunResult:
     ``verdict`` is `Verdict.to_mapping()` (None if the run did not complete); ``splits`` is
     `split_facts`; ``history`` holds epoch, train_loss, val_loss, train_acc, val_acc lists.
     ``common_skill`` is the log-loss skill over the best causal baseline on the validation rows that
-    all comparable runs of the campaign share (None where there is no comparison).
+    all comparable runs of the campaign share (None where there is no comparison). ``detail`` is
+    `run_detail` (None without readable evidence). ``openings`` are the looks at the sealed test
+    part, oldest first: opened_at, reason, outcome, sentence, seen_before.
     """
 
     strategy: str
@@ -40,6 +42,13 @@ class RunResult:
     verdict: dict[str, Any] | None
     common_skill: float | None = None
     history: dict[str, list[float]] = field(default_factory=dict)
+    detail: dict[str, Any] | None = None
+    openings: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def n_test_openings(self) -> int:
+        """How often the sealed test part of this run was looked at."""
+        return len(self.openings)
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class CampaignResults:
     """A campaign: its specification, its data, its runs in file order, its null.
 
     ``test_openings`` counts how often the sealed test part of any of its runs was looked at.
+    ``luck`` is `campaign_luck` over the judged runs (None before any is judged).
     """
 
     campaign_id: str
@@ -64,6 +74,7 @@ class CampaignResults:
     null: dict[str, Any] | None
     environment: dict[str, str]
     test_openings: int = 0
+    luck: dict[str, Any] | None = None
 
     @property
     def completed(self) -> list[RunResult]:

@@ -103,5 +103,6 @@ def _caption(results: CampaignResults, columns: list[_Column]) -> str:
     parts.append("null p: for the whole family")
     if any(run.duplicate_of for run in results.runs):
         parts.append("(=): design stands twice")
-    parts.append("the test part is sealed")
+    opened = results.test_openings
+    parts.append(f"the test part was opened {opened} ×" if opened else "the test part is sealed")
     return "; ".join(parts)

@@ -27,7 +27,9 @@ class RunFacts:
     """Flat figures of one run; None wherever the run or its verdict does not have one.
 
     ``skill`` and the interval ends are nats per sample over the best causal baseline; accuracies
-    are fractions on the judged part. ``null_p`` is adjusted for the family and all trials.
+    are fractions on the judged part. ``null_p`` is adjusted for the family and all trials,
+    ``null_error`` its Monte-Carlo standard error. ``detectable`` is the least skill that so many
+    events show with 80 % probability.
     ``position`` is the place in the ranking, from 1; only runs that can be judged and count as
     evidence have one (not a duplicate, not an excluded one).
     """
@@ -44,7 +46,14 @@ class RunFacts:
     high: float | None = None
     null_p: float | None = None
     null_p_single: float | None = None
+    null_error: float | None = None
+    n_surrogates: int | None = None
+    family_size: int | None = None
+    null_text: str | None = None
+    detectable: float | None = None
     accuracy: float | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
     balanced_accuracy: float | None = None
     mcc: float | None = None
     log_loss: float | None = None
@@ -56,6 +65,7 @@ class RunFacts:
     best_baseline_accuracy: float | None = None
     own_majority_share: float | None = None
     n_events: int | None = None
+    effective_events: float | None = None
     n_samples: int | None = None
     n_trials: int | None = None
     judged_part: str | None = None
@@ -142,6 +152,7 @@ def _facts(run: RunResult, group: str) -> RunFacts:
         return RunFacts(run, group, best_val_accuracy=_best_accuracy(run, {}))
     scores: Mapping[str, Any] = verdict.get("scores") or {}
     interval = verdict.get("skill_interval") or {}
+    around = verdict.get("accuracy_interval") or {}
     null = verdict.get("null") or {}
     given = verdict.get("baselines") or ()
     baselines = {b["name"]: finite_or_none(b["accuracy"]) for b in given}
@@ -161,7 +172,14 @@ def _facts(run: RunResult, group: str) -> RunFacts:
         high=finite_or_none(interval.get("high")),
         null_p=finite_or_none(verdict.get("null_p")),
         null_p_single=finite_or_none(null.get("p_single")),
+        null_error=finite_or_none(null.get("monte_carlo_error")),
+        n_surrogates=null.get("n_surrogates"),
+        family_size=null.get("family_size"),
+        null_text=null.get("description"),
+        detectable=finite_or_none(verdict.get("minimum_detectable_skill")),
         accuracy=finite_or_none(scores.get("accuracy")),
+        accuracy_low=finite_or_none(around.get("low")),
+        accuracy_high=finite_or_none(around.get("high")),
         balanced_accuracy=finite_or_none(scores.get("balanced_accuracy")),
         mcc=finite_or_none(scores.get("mcc")),
         log_loss=finite_or_none(scores.get("log_loss")),
@@ -173,6 +191,7 @@ def _facts(run: RunResult, group: str) -> RunFacts:
         best_baseline_accuracy=baselines.get(str(best)),
         own_majority_share=finite_or_none((verdict.get("own_majority") or {}).get("share")),
         n_events=verdict.get("n_events"),
+        effective_events=finite_or_none(verdict.get("effective_events")),
         n_samples=verdict.get("n_samples"),
         n_trials=verdict.get("n_trials"),
         judged_part=verdict.get("judged_part"),
@@ -202,6 +221,11 @@ def outcome_counts(facts: Sequence[RunFacts]) -> dict[str, int]:
 def p_text(value: float | None) -> str:
     """Return a p-value with two digits, `–` if there is none."""
     return "–" if value is None else f"{value:.2f}" if value >= 0.095 else f"{value:.2g}"
+
+
+def p_with_error(value: float | None, error: float | None) -> str:
+    """Return a p-value with its Monte-Carlo error, as in `0.92 ±0.03`; `–` without a p-value."""
+    return p_text(value) if value is None or not error else f"{p_text(value)} ±{error:.1g}"
 
 
 def percent(value: float | None) -> str:

@@ -34,7 +34,7 @@ from marketlab.training import checkpoint_exists, checkpoint_facts
 
 Finished = Callable[[dict[str, Any]], None]
 # What a retry takes over of the request, beside the experiment.
-_KEPT = ("start_date", "end_date", "task_id", "compatibility")
+_KEPT = ("start_date", "end_date", "task_id", "compatibility", "most_seconds")
 
 
 class OperationService:
@@ -75,7 +75,7 @@ class OperationService:
         ------
         MarketLabError for everything a plan can find; nothing is recorded then.
         """
-        experiment = self._experiment(request)
+        experiment, most_seconds = self._experiment(request)
         first: str | None = None
         for number in range(request.repeats):
             repeat = Experiment(
@@ -89,10 +89,12 @@ class OperationService:
                 repeat,
                 parent=first,
                 surrogates=self.surrogates,
+                boosting=request.boosting,
                 extra={
                     "start_date": request.start_date,
                     "end_date": request.end_date,
                     "task_id": request.task_id,
+                    "most_seconds": most_seconds,
                 },
             )
             self.queue(operation_id)
@@ -100,7 +102,8 @@ class OperationService:
         assert first is not None
         return self.ledger.operation(first)
 
-    def _experiment(self, request: StartRequest) -> Experiment:
+    def _experiment(self, request: StartRequest) -> tuple[Experiment, float | None]:
+        """Return what the request asks for, planned, and how long it may take at most."""
         path = self.workspace.strategy_path(request.strategy_name)
         mapping = load_strategy_mapping(path)
         changes: list[str] = []
@@ -122,8 +125,8 @@ class OperationService:
             backend="compiled",
             changes=tuple(changes),
         )
-        plan_experiment(experiment, bars, compatibility=self.compatibility)
-        return experiment
+        planned = plan_experiment(experiment, bars, compatibility=self.compatibility)
+        return experiment, planned.most_seconds
 
     def create(
         self,
@@ -132,6 +135,7 @@ class OperationService:
         parent: str | None = None,
         retry_of: str | None = None,
         surrogates: int,
+        boosting: bool = False,
         attempt: int = 1,
         extra: dict[str, Any] | None = None,
     ) -> str:
@@ -146,6 +150,7 @@ class OperationService:
             "changes": list(experiment.changes),
             "surrogates": surrogates,
             "compatibility": self.compatibility,
+            "boosting": boosting,
             "campaign_id": self.campaign_id,
             **(extra or {}),
         }
@@ -370,6 +375,7 @@ class OperationService:
             retry_of=operation_id,
             # A campaign computes one null for all its runs; by itself the run needs its own.
             surrogates=row["request"]["surrogates"] or self.surrogates,
+            boosting=row["request"].get("boosting", False),  # not in records of older versions
             attempt=row["attempt"] + 1,
             extra={key: row["request"].get(key) for key in _KEPT},
         )

@@ -1,20 +1,34 @@
-"""Which split a strategy file may ask for: by shares of the samples, or by days."""
+"""Which split a strategy file may ask for: by shares of the samples, by days, or a walk forward.
 
+One fold, or many: a walk trains one net for each of its blocks and one more, the *final* net, on
+everything that is not sealed. What is judged are the forecasts of the blocks, each by the net that
+had trained before it; the final net is the one that is kept, promoted and tested under the seal.
+"""
+
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from marketlab.core import ConfigError, DataNotAvailableError, FrozenConfig, IntArray
-from marketlab.evaluation import SPLITTERS, DateSplit, DayRange, Fold, RatioSplit
+from marketlab.evaluation import (
+    SPLITTERS,
+    DateSplit,
+    DayRange,
+    Fold,
+    PurgedWalkForward,
+    RatioSplit,
+)
+from marketlab.evaluation._verdict import JudgedPart
+from marketlab.labels import LabelSet
 
 _RATIOS = ("train", "validation", "test")
 _EXAMPLE = "For example {train: 0.70, validation: 0.15, test: 0.15}."
 _OTHERS = {
     "chunk": "it trains on what comes after validation and is for hyper-parameter search only",
-    "walk_forward": "it gives several folds, and a run trains one net on one fold",
-    "combinatorial": "it gives many folds that train on what comes after the test groups, and a"
-    " run trains one net on one fold",
+    "combinatorial": "its folds train on what comes after the blocks they forecast, which nobody"
+    " could have done then",
 }
 
 
@@ -40,7 +54,60 @@ class DatesSplitConfig(FrozenConfig):
         )
 
 
-SplitConfig = DatesSplitConfig | dict[str, float]
+class WalkForwardSplitConfig(PurgedWalkForward):
+    """``{type: walk_forward, train_share, n_folds, validation_share, sealed_share, …}``.
+
+    See `PurgedWalkForward`. ``validation_share`` must be above 0: each net takes the epoch that is
+    best on the end of its own training window, never on the block that it forecasts.
+    """
+
+    type: Literal["walk_forward"]
+
+    @model_validator(mode="after")
+    def _chooses_inside(self) -> Self:
+        if not self.validation_share:
+            raise ValueError(
+                "validation_share must be above 0: each net's epoch is chosen on the end of its "
+                "own training window; 0.15 is usual"
+            )
+        return self
+
+
+SplitConfig = DatesSplitConfig | WalkForwardSplitConfig | dict[str, float]
+
+
+class JudgedFold(NamedTuple):
+    """Sample positions: what a net trains on, what chooses its epoch, what its forecasts are of."""
+
+    train: IntArray
+    validation: IntArray
+    judged: IntArray
+
+
+@dataclass(frozen=True)
+class RunFolds:
+    """The folds of one run.
+
+    Attributes
+    ----------
+    final : of the net that is kept; its ``test`` part is sealed.
+    scored : the folds of a walk, oldest first, each with the block that its net forecasts as its
+        ``test`` part; empty where a run has one fold, whose ``validation`` part is judged.
+    """
+
+    final: Fold
+    scored: tuple[Fold, ...] = ()
+
+    @property
+    def judged_part(self) -> JudgedPart:
+        """What the verdict is about until the seal is opened."""
+        return "walk-forward" if self.scored else "validation"
+
+    def judged(self, part: JudgedPart) -> tuple[JudgedFold, ...]:
+        """Return what trains and what is judged in each fold of one judged part."""
+        if part == "walk-forward":
+            return tuple(JudgedFold(f.train, f.validation, f.test) for f in self.scored)
+        return (JudgedFold(self.final.train, self.final.validation, self.final.part(part)),)
 
 
 def parse_split(value: Any) -> SplitConfig:
@@ -53,7 +120,7 @@ def parse_split(value: Any) -> SplitConfig:
     ConfigError (CONFIG-DataSplit) for an unknown or unfit type, unknown or missing keys, shares
     that do not sum to 1 and day ranges that overlap.
     """
-    if isinstance(value, DatesSplitConfig):
+    if isinstance(value, DatesSplitConfig | WalkForwardSplitConfig):
         return value
     if not isinstance(value, dict):
         raise ConfigError(
@@ -64,6 +131,8 @@ def parse_split(value: Any) -> SplitConfig:
     kind = value.get("type", "ratio")
     if kind == "dates":
         return _dates(value)
+    if kind == "walk_forward":
+        return _walk(value)
     if kind != "ratio":
         SPLITTERS.get(str(kind), field="type")
         why = _OTHERS[SPLITTERS.canonical(str(kind))]
@@ -72,23 +141,28 @@ def parse_split(value: Any) -> SplitConfig:
             code="CONFIG-DataSplit",
             field="type",
             value=kind,
-            suggestion="Use type ratio or dates here.",
+            suggestion="Use type ratio, dates or walk_forward here.",
         )
     return _ratios({key: share for key, share in value.items() if key != "type"})
 
 
-def splitter_of(config: SplitConfig) -> RatioSplit | DateSplit:
-    """Return the splitter that a checked block names."""
+def make_folds(config: SplitConfig, labels: LabelSet, close_time_ns: IntArray) -> RunFolds:
+    """Cut the samples of one run; `close_time_ns` holds the close of every bar, (n_bars,)."""
+    table = {"start": labels.start, "end": labels.end, "bar": labels.bar, "times": close_time_ns}
+    if isinstance(config, WalkForwardSplitConfig):
+        return RunFolds(config.final_fold(**table), config.folds(**table))
     if isinstance(config, DatesSplitConfig):
-        return config.splitter()
-    return RatioSplit(train=config["train"], validation=config["validation"], test=config["test"])
+        return RunFolds(config.splitter().split(**table))
+    ratio = RatioSplit(train=config["train"], validation=config["validation"], test=config["test"])
+    return RunFolds(ratio.split(**table))
 
 
-def part_share(config: SplitConfig, fold: Fold, part: str) -> float:
+def part_share(config: SplitConfig, folds: RunFolds, part: JudgedPart) -> float:
     """Return the share of the usable samples that one part gets: as asked, or as the days give."""
-    if isinstance(config, DatesSplitConfig):
-        return len(fold.part(part)) / max(fold.n_samples, 1)
-    return config[part]
+    if isinstance(config, dict):
+        return config[part]
+    n_judged = sum(len(fold.judged) for fold in folds.judged(part))
+    return n_judged / max(folds.final.n_samples, 1)
 
 
 def refuse_uncovered_days(config: SplitConfig, close_time_ns: IntArray) -> None:
@@ -112,6 +186,13 @@ def _dates(value: dict[str, Any]) -> DatesSplitConfig:
     except ConfigError as error:
         raise _first_issue(error) from None
     return config
+
+
+def _walk(value: dict[str, Any]) -> WalkForwardSplitConfig:
+    try:
+        return WalkForwardSplitConfig.from_mapping(value)
+    except ConfigError as error:
+        raise _first_issue(error) from None
 
 
 def _first_issue(error: ConfigError) -> ConfigError:

@@ -8,7 +8,10 @@ from marketlab.core import ConfigError, FrozenConfig
 
 
 class StartRequest(FrozenConfig):
-    """The body of a training start. Dates override the strategy's file and are recorded."""
+    """The body of a training start. Dates override the strategy's file and are recorded.
+
+    ``boosting`` shows gradient boosting on the strategy's inputs among the baselines.
+    """
 
     strategy_name: str
     symbol: str | None = None
@@ -21,6 +24,7 @@ class StartRequest(FrozenConfig):
     detailed_analytics: bool = True
     seed: int | None = Field(default=None, ge=0)
     repeats: int = Field(default=1, ge=1, le=100)
+    boosting: bool = False
 
     def one(self, field: str) -> str | None:
         """Return the one symbol or timeframe that the body names, None if it names none."""

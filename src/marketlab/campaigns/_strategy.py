@@ -13,10 +13,11 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from marketlab.backtest import DecisionPolicy
-from marketlab.campaigns._split_config import SplitConfig, parse_split, splitter_of
+from marketlab.campaigns._split_config import RunFolds, SplitConfig, make_folds, parse_split
 from marketlab.core import (
     ConfigError,
     FrozenConfig,
+    IntArray,
     check_name,
     content_id,
     from_mapping,
@@ -24,7 +25,6 @@ from marketlab.core import (
     migrate_mapping,
 )
 from marketlab.data import parse_timeframe
-from marketlab.evaluation import DateSplit, RatioSplit
 from marketlab.features import (
     FeatureSet,
     FeatureSetConfig,
@@ -33,7 +33,7 @@ from marketlab.features import (
     resolve_features,
 )
 from marketlab.features._issues import Category
-from marketlab.labels import LabelConfig
+from marketlab.labels import LabelConfig, LabelSet
 from marketlab.models import MLPConfig
 from marketlab.training import EarlyStoppingConfig, TrainerConfig
 
@@ -183,9 +183,9 @@ class TrainingConfig(FrozenConfig):
     def _split(cls, value: Any) -> SplitConfig:
         return parse_split(value)
 
-    def split(self) -> RatioSplit | DateSplit:
-        """Return the splitter."""
-        return splitter_of(self.data_split)
+    def folds(self, labels: LabelSet, close_time_ns: IntArray) -> RunFolds:
+        """Cut the samples into the folds of one run (see `make_folds`)."""
+        return make_folds(self.data_split, labels, close_time_ns)
 
     def trainer(self) -> TrainerConfig:
         """Return what the trainer needs to know."""

@@ -75,5 +75,14 @@ test_openings = Table(
     Column("opened_at", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("result", JSON(none_as_null=True)),
+    Column("market", String),
+    Column("symbol", String),
+    Column("timeframe", String),
+    Column("first_time", String),
+    Column("last_time", String),
 )
-"""One row each time the sealed test set of a run was opened, in their order."""
+"""One row each time the sealed test set of a run was opened, in their order.
+
+``first_time`` and ``last_time`` are the closing times of the first and the last bar that was looked
+at; ``market`` tells synthetic walks apart. All five are null where an old version recorded none.
+"""

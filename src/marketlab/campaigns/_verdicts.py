@@ -7,7 +7,9 @@ import numpy as np
 
 from marketlab.campaigns._evidence import load_evidence
 from marketlab.campaigns._ledger import Ledger
-from marketlab.campaigns._null import OBSERVED, STATISTIC
+from marketlab.campaigns._looks_before import looks_before
+from marketlab.campaigns._null import OBSERVED
+from marketlab.campaigns._null_config import NullConfig
 from marketlab.campaigns._null_file import read_null
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import FloatArray, finite_or_none, write_json
@@ -17,11 +19,6 @@ from marketlab.evaluation import (
     Verdict,
     max_statistic_p_values,
     null_evidence,
-)
-
-DESCRIPTION = (
-    "sign-flipped surrogate bars through the same features, labels and split; a linear model "
-    "refitted on each, against the same linear model on the real bars"
 )
 
 
@@ -34,8 +31,8 @@ def null_matrices(rows: dict[str, list[float | None]]) -> tuple[FloatArray, Floa
     return table[order.index(OBSERVED)], np.delete(table, order.index(OBSERVED), axis=0)
 
 
-def linear_evidence(
-    result: MaxStatisticResult, position: int, *, distinct: int | None = None
+def family_evidence(
+    result: MaxStatisticResult, position: int, null: NullConfig, *, distinct: int | None = None
 ) -> NullEvidence:
     """Return what the judge takes in for the strategy at `position` of the family.
 
@@ -46,28 +43,34 @@ def linear_evidence(
         result,
         position,
         same_procedure=True,
-        description=DESCRIPTION,
-        model="linear models",
+        description=null.description,
+        model=null.model,
+        noise=null.noise,
     )
     if distinct is None:
         return evidence
     return evidence.model_copy(update={"family_size": distinct})
 
 
-def null_summary(rows: dict[str, list[float | None]], names: list[str]) -> dict[str, Any]:
+def null_summary(
+    rows: dict[str, list[float | None]], names: list[str], null: NullConfig
+) -> dict[str, Any]:
     """Return the family's null as the report shows it, JSON-ready."""
-    observed, null = null_matrices(rows)
-    result = max_statistic_p_values(observed, null)
+    observed, drawn = null_matrices(rows)
+    result = max_statistic_p_values(observed, drawn)
 
     def plain(values: FloatArray) -> list[float | None]:
         return [finite_or_none(v) for v in values]
 
     return {
-        "n_surrogates": len(null),
-        "statistic": STATISTIC,
+        "n_surrogates": len(drawn),
+        "statistic": null.statistic_text,
+        "model": null.model,
+        "surrogate": null.surrogate["kind"],
+        "tests": null.surrogate_market().tests,
         "names": names,
         "observed": plain(observed),
-        "null": [plain(row) for row in null],
+        "null": [plain(row) for row in drawn],
         "p_adjusted": plain(result.p_adjusted),
         "p_single": plain(result.p_single),
         "standardised": plain(result.standardised),
@@ -99,6 +102,7 @@ def judge_campaign(workspace: Workspace, ledger: Ledger, campaign_id: str) -> No
     A design that stands twice is judged twice; only the first completed one in file order counts.
     """
     null = read_null(workspace, campaign_id)
+    config = NullConfig.from_mapping(ledger.campaign(campaign_id)["config"]["null"])
     result = max_statistic_p_values(*null_matrices(null["rows"]))
     recorded = ledger.list_runs(campaign_id=campaign_id)
     runs = {
@@ -113,7 +117,7 @@ def judge_campaign(workspace: Workspace, ledger: Ledger, campaign_id: str) -> No
             continue
         owner = repeated.get(name)
         verdict = load_evidence(workspace.run_folder(runs[name]["run_id"])).verdict(
-            null=linear_evidence(result, position, distinct=distinct),
+            null=family_evidence(result, position, config, distinct=distinct),
             n_trials=ledger.count_trials(runs[name]["dataset_id"]),
             exclusions=() if owner is None else (f"the same design as {owner}, in another order",),
         )
@@ -128,7 +132,7 @@ def judge_run(
     Returns outcome and sentence, as an operation's summary shows them.
     """
     run = ledger.run(run_id)
-    null = linear_evidence(max_statistic_p_values(*null_matrices(rows)), 0)
+    null = family_evidence(max_statistic_p_values(*null_matrices(rows)), 0, NullConfig())
     verdict = load_evidence(workspace.run_folder(run_id)).verdict(
         null=null, n_trials=ledger.count_trials(run["dataset_id"])
     )
@@ -139,6 +143,8 @@ def _keep(
     workspace: Workspace, ledger: Ledger, run: dict[str, Any], verdict: Verdict
 ) -> dict[str, Any]:
     """Write a verdict where people and programs look for it; return its short form."""
+    notes = (*verdict.notes, *looks_before(workspace, ledger, run))
+    verdict = verdict.model_copy(update={"notes": notes})
     mapping = verdict.to_mapping()
     write_json(workspace.run_folder(run["run_id"]) / "verdict.json", mapping)
     ledger.set_verdict(run["run_id"], mapping)

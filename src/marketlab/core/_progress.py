@@ -49,6 +49,8 @@ class Slot(IntEnum):
     DONE = 6
     TOTAL = 7
     HEARTBEAT_NS = 8
+    NET = 9  # of several nets that one run trains, one after another
+    NETS = 10
 
 
 N_SLOTS = 16
@@ -108,6 +110,12 @@ class Progress:
         self.array[Slot.TOTAL] = total
         self.beat()
 
+    def net(self, k: int, n_nets: int) -> None:
+        """Record that net `k` of `n_nets`, 0-based, is trained next."""
+        self.array[Slot.EPOCH] = self.array[Slot.BATCH] = 0
+        self.array[Slot.NET], self.array[Slot.NETS] = k, n_nets
+        self.beat()
+
     def cancel(self) -> None:
         """Ask the worker to stop at its next block."""
         self.array[Slot.CANCEL] = 1
@@ -143,7 +151,8 @@ class Progress:
         epochs = max(1, int(self.array[Slot.EPOCHS]))
         batches = max(1, int(self.array[Slot.BATCHES]))
         part = (int(self.array[Slot.EPOCH]) + int(self.array[Slot.BATCH]) / batches) / epochs
-        return round(10.0 + 85.0 * min(1.0, part), 2)
+        net, nets = int(self.array[Slot.NET]), max(1, int(self.array[Slot.NETS]))
+        return round(10.0 + 85.0 * min(1.0, (net + min(1.0, part)) / nets), 2)
 
     def describe(self) -> dict[str, Any]:
         """Return the state in words and numbers, JSON-ready."""
@@ -155,6 +164,8 @@ class Progress:
                 f"Epoch {read['epoch'] + 1}/{read['epochs']} · "
                 f"Batch {read['batch']}/{read['batches']}"
             )
+            if read["nets"] > 1:
+                step = f"Net {read['net'] + 1}/{read['nets']} · {step}"
         return {
             "percentage": self.percentage(),
             "current_step": step,

@@ -43,6 +43,7 @@ from marketlab.evaluation._bootstrap import (
 from marketlab.evaluation._chunk_split import ChunkSplit
 from marketlab.evaluation._combinatorial_split import CombinatorialPurgedCV
 from marketlab.evaluation._confidence_set import ModelConfidenceSet, model_confidence_set
+from marketlab.evaluation._cross_section import CrossSectionalRankIC, cross_sectional_rank_ic
 from marketlab.evaluation._date_split import DateSplit, DayRange, date_split_conflicts
 from marketlab.evaluation._deflated_sharpe import DeflatedSharpe, deflated_sharpe_ratio
 from marketlab.evaluation._detectable_effect import (
@@ -73,6 +74,7 @@ from marketlab.evaluation._paired_tests import (
     mcnemar_test,
     paired_bootstrap_test,
 )
+from marketlab.evaluation._present_classes import absent_classes, without_classes
 from marketlab.evaluation._ranking_scores import average_precision, roc_auc
 from marketlab.evaluation._ratio_split import RatioSplit
 from marketlab.evaluation._regression_scores import (
@@ -157,6 +159,7 @@ from marketlab.evaluation._trading_scores import (
     annualised_sharpe,
     trading_scores,
 )
+from marketlab.evaluation._trial_clusters import TrialClusters, clustered_trials
 from marketlab.evaluation._trials import (
     BacktestLength,
     EffectiveTrials,
@@ -203,6 +206,7 @@ __all__ = [
     "ChunkSplit",
     "ClassScores",
     "CombinatorialPurgedCV",
+    "CrossSectionalRankIC",
     "DateSplit",
     "DayRange",
     "DeflatedSharpe",
@@ -248,8 +252,10 @@ __all__ = [
     "TrackRecordLength",
     "TradingScores",
     "TradingSide",
+    "TrialClusters",
     "Undefined",
     "Verdict",
+    "absent_classes",
     "adjust_p_values",
     "adjusted_for_trials",
     "annualised_sharpe",
@@ -267,8 +273,10 @@ __all__ = [
     "causal_baselines",
     "class_counts",
     "classification_scores",
+    "clustered_trials",
     "common_clock",
     "count_events",
+    "cross_sectional_rank_ic",
     "date_split_conflicts",
     "deflated_sharpe_ratio",
     "detect_collapse",
@@ -331,4 +339,5 @@ __all__ = [
     "touch_probability",
     "trade_returns_bps",
     "trading_scores",
+    "without_classes",
 ]

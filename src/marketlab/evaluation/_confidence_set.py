@@ -5,9 +5,14 @@ refused; what is left contains the best model with probability 1 - level (Hansen
 2011, "The model confidence set", Econometrica 79(2), 453-497; range statistic T_R). A large set
 says that the data do not separate the models, not that all of them are good: there is no
 benchmark in it.
+
+The library's elimination (arch 8.0.0) drops two models at once, the better of the pair among them,
+where two pairs tie exactly for the worst, as models of equal mean loss do; its steps are therefore
+taken here, and of ties the first model falls.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +66,8 @@ def model_confidence_set(
     table = checked_losses(model_losses, names, 2)
     check_settings(len(table), block_length, n_resamples, level)
     _refuse_twins(table, names)
-    computed = arch_bootstrap().MCS(
+    one_by_one = type("MCS", (arch_bootstrap().MCS,), {"_compute_r": _eliminate})
+    computed = one_by_one(
         table,
         size=level,
         reps=n_resamples,
@@ -90,6 +96,30 @@ def model_confidence_set(
             f"{100 * (1 - level):g} % confidence: {', '.join(included)}."
         ),
     )
+
+
+def _eliminate(test: Any) -> None:
+    """Drop models one by one, as the library's method R does where no two pairs tie."""
+    losses = test._losses_arr
+    mean = losses.mean(axis=0)
+    star = np.array(
+        [losses[data[0][0]].mean(axis=0) for data in test.bootstrap.bootstrap(test.reps)]
+    )
+    centred = star - mean
+    drawn = centred[:, :, None] - centred[:, None, :]  # (B, M, M)
+    deviation = np.sqrt((drawn**2).mean(axis=0) + np.eye(len(mean)))
+    observed = (mean[:, None] - mean) / deviation
+    drawn /= deviation
+    left = np.arange(len(mean))
+    eliminated = []
+    while len(left) > 1:
+        pairs = observed[np.ix_(left, left)]
+        worst = int(pairs.argmax()) // len(left)
+        chance = drawn[:, left[:, None], left].max(axis=(1, 2))
+        eliminated.append((int(left[worst]), float((pairs.max() < chance).mean())))
+        left = np.delete(left, worst)
+    eliminated.append((int(left[0]), 1.0))
+    test._pvalues = test._format_pvalues(eliminated)
 
 
 def _refuse_twins(table: FloatArray, names: Sequence[str]) -> None:

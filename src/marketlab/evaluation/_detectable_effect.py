@@ -135,6 +135,12 @@ def _multiplier(power: float, level: float) -> float:
 
 
 def _within(what: str, value: float, effect: float) -> Metric:
+    if effect == 0.0:
+        return Undefined(
+            metric=f"detectable {what}",
+            reason=f"at {value:.3g} nothing varies, so no spread is known to measure against.",
+            counts={what: value, "effect": effect},
+        )
     if value + effect <= 1.0:
         return effect
     return Undefined(

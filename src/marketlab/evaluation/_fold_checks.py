@@ -58,6 +58,8 @@ def require_usable_folds(
 ) -> None:
     """Raise `DataError` (DATA-UnusableFold) naming every problem of `fold_problems`."""
     problems = fold_problems(folds, y, positives=positives, minimum=minimum)
+    if not folds:
+        problems = ("there is no fold at all.",)
     if problems:
         more = f" ({len(problems) - 1} more in details)" if len(problems) > 1 else ""
         raise DataError(

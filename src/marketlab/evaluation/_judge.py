@@ -4,7 +4,8 @@ A run has *learned* only if all of these hold on the judged part:
 
 1. the part can be judged: no part of the split is empty, BUY and SELL both occur in training and
    in the judged part, there are at least 100 independent events, and so an interval;
-2. the 95 % interval of log-loss skill over the best causal baseline lies above zero;
+2. the 95 % interval of log-loss skill over the best causal baseline lies above zero (majority,
+   even odds and those of `JudgeInput.baselines`; what is in `JudgeInput.shown` decides nothing);
 3. the null's p, adjusted for the family and for the trials outside it, is at most 0.05;
 4. the forecast has not collapsed onto one class;
 5. nothing excludes the run from the evidence (constant features, duplicate of another design).
@@ -22,8 +23,9 @@ three logistic designs, 39 surrogates): the interval over majority, even odds an
 zero in 98 % of runs, and a family held a *learned* one in 5.3 % of campaigns, as p <= 0.05 says.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -47,12 +49,16 @@ from marketlab.evaluation._bootstrap import (
     effective_events,
     event_bootstrap_interval,
 )
+from marketlab.evaluation._present_classes import absent_classes, without_classes
 from marketlab.evaluation._scores import (
     BUY,
     CLASS_NAMES,
+    HOLD,
     N_CLASSES,
     SELL,
     Scores,
+    check_classes,
+    check_probabilities,
     classification_scores,
     sample_log_loss,
 )
@@ -72,6 +78,12 @@ _NO_SKILL = 1e-9
 
 _POWER = 0.80
 
+RARE_HOLD_SHARE = 0.05
+"""Share of HOLD, in training and judged part, up to which a label counts as one of two classes."""
+
+_MOST_POINTS = 20.0
+"""Beyond it the approximation of `accuracy_points` is off by more than 3 % of the skill."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Skill:
@@ -90,8 +102,8 @@ def judge(evidence: JudgeInput) -> Verdict:
     of trials below 1. Bad *evidence* never raises: it is the verdict.
     """
     _check(evidence)
+    evidence, baselines = _of_present_classes(evidence, _with_constant_baselines(evidence))
     scores = classification_scores(evidence.y, evidence.probabilities)
-    baselines = _with_constant_baselines(evidence)
     skill = _skill(evidence, baselines)
     n_events = count_events(evidence.event)
     null_p = adjusted_for_trials(evidence.null, evidence.n_trials)
@@ -99,6 +111,7 @@ def judge(evidence: JudgeInput) -> Verdict:
     missed = _missed(evidence, scores, skill, null_p)
     outcome = _outcome(unjudgeable, missed, skill.interval)
     detectable = minimum_detectable_skill(skill.interval)
+    points = _detectable_points(evidence, detectable)
     facts = text.Facts(
         evidence=evidence,
         outcome=outcome,
@@ -108,6 +121,7 @@ def judge(evidence: JudgeInput) -> Verdict:
         skill=skill.estimate,
         interval=skill.interval,
         detectable=detectable,
+        detectable_points=points,
         null_p=null_p,
     )
     return Verdict(
@@ -135,6 +149,7 @@ def judge(evidence: JudgeInput) -> Verdict:
         is_synthetic=evidence.is_synthetic,
         excluded_from_evidence=bool(evidence.exclusions),
         exclusions=evidence.exclusions,
+        minimum_detectable_accuracy_points=points,
     )
 
 
@@ -162,24 +177,86 @@ def minimum_detectable_skill(interval: Interval | None) -> float | None:
     return factor * interval.standard_error
 
 
+def accuracy_points(skill: float) -> float | None:
+    """Return the accuracy above 50 %, in percentage points, that a skill over even odds is worth.
+
+    A forecast that says one of two even classes with probability 1/2 + d, and is right as often,
+    has the skill ln 2 - H(1/2 + d) = 2 d² + 4/3 d⁴ + … nats per sample (the expansion of binary
+    entropy H around even odds; Cover and Thomas 2006, "Elements of Information Theory", section 2.1
+    and, as the bound 2 d² <= skill, Pinsker's inequality, lemma 11.6.1). So d is about
+    sqrt(skill / 2), never less than the exact one.
+
+    Parameters
+    ----------
+    skill : nats per sample.
+
+    Returns
+    -------
+    100 sqrt(skill / 2); None for a skill that is not above zero, or worth more than 20 points,
+    where the expansion is too rough.
+    """
+    points = 100.0 * math.sqrt(max(skill, 0.0) / 2.0)
+    return points if 0.0 < points <= _MOST_POINTS else None
+
+
+def _detectable_points(evidence: JudgeInput, detectable: float | None) -> float | None:
+    """Return the detectable skill as accuracy where HOLD is rare enough for two classes."""
+    if detectable is None:
+        return None
+    counts = evidence.train_counts.reshape(-1, N_CLASSES).sum(axis=0)
+    held = int(counts[HOLD]) / int(counts.sum()) if counts.sum() else 0.0
+    if max(held, float((evidence.y == HOLD).mean())) > RARE_HOLD_SHARE:
+        return None
+    return accuracy_points(detectable)
+
+
 def _check(evidence: JudgeInput) -> None:
     check_same_length(y=evidence.y, event=evidence.event, bar=evidence.bar)
     check_at_least("n_trials", evidence.n_trials, 1)
-    if evidence.train_counts.shape != (N_CLASSES,):
+    check_classes("y", evidence.y)
+    given = {"probabilities": evidence.probabilities, **evidence.baselines, **evidence.shown}
+    for name, rows in given.items():
+        check_probabilities(name, rows, len(evidence.y))
+    if evidence.train_counts.min(initial=0) < 0:
+        raise DataError("train_counts holds a negative count.", code="DATA-ShapeMismatch")
+    shape = evidence.train_counts.shape
+    if shape[-1:] != (N_CLASSES,) or len(shape) != (1 if evidence.fold is None else 2):
         raise DataError(
-            f"train_counts must hold one count per class, {N_CLASSES} in all; its shape is "
-            f"{evidence.train_counts.shape}.",
+            f"train_counts must hold one count per class, {N_CLASSES} in all, for every fold that "
+            f"`fold` names; its shape is {shape}.",
             code="DATA-ShapeMismatch",
         )
+    if evidence.fold is not None:
+        check_same_length(y=evidence.y, fold=evidence.fold)
+        if len(evidence.fold) and not 0 <= evidence.fold.min() <= evidence.fold.max() < shape[0]:
+            raise DataError(
+                f"fold names rows of train_counts, 0 to {shape[0] - 1}; it holds "
+                f"{evidence.fold.min()} to {evidence.fold.max()}.",
+                code="DATA-ShapeMismatch",
+            )
     if np.any(np.diff(evidence.bar) < 0):
         raise DataError("bar must ascend: samples are in time order.", code="DATA-Unordered")
 
 
+def _of_present_classes(
+    evidence: JudgeInput, baselines: dict[str, FloatArray]
+) -> tuple[JudgeInput, dict[str, FloatArray]]:
+    """Return evidence and baselines, read as forecasts of the classes that occur at all."""
+    absent = absent_classes(evidence.train_counts, evidence.y)
+    read = replace(
+        evidence,
+        probabilities=without_classes(evidence.probabilities, absent),
+        shown={name: without_classes(rows, absent) for name, rows in evidence.shown.items()},
+    )
+    return read, {name: without_classes(rows, absent) for name, rows in baselines.items()}
+
+
 def _with_constant_baselines(evidence: JudgeInput) -> dict[str, FloatArray]:
-    n_samples = len(evidence.y)
+    counts = evidence.train_counts.reshape(-1, N_CLASSES)
+    fold = evidence.fold if evidence.fold is not None else np.zeros(len(evidence.y), dtype=np.int64)
     own = {
-        "majority": majority_baseline(evidence.train_counts, n_samples),
-        "even_odds": even_odds_baseline(evidence.train_counts, n_samples),
+        "majority": np.concatenate([majority_baseline(c, 1) for c in counts])[fold],
+        "even_odds": np.concatenate([even_odds_baseline(c, 1) for c in counts])[fold],
     }
     given = {name: p for name, p in evidence.baselines.items() if name not in own}
     return own | given
@@ -206,13 +283,19 @@ def _skill(evidence: JudgeInput, baselines: Mapping[str, FloatArray]) -> _Skill:
 def _baseline_scores(
     evidence: JudgeInput, baselines: Mapping[str, FloatArray]
 ) -> tuple[BaselineScores, ...]:
+    """Return the scores of those that decide, then of those that are only shown."""
     out = []
-    for name, probabilities in baselines.items():
+    for name, probabilities in {**evidence.shown, **baselines}.items():
         scores = classification_scores(evidence.y, probabilities)
         out.append(
-            BaselineScores(name=name, log_loss=scores.log_loss, accuracy=scores.accuracy),
+            BaselineScores(
+                name=name,
+                log_loss=scores.log_loss,
+                accuracy=scores.accuracy,
+                decides=name in baselines,
+            )
         )
-    return tuple(out)
+    return tuple(sorted(out, key=lambda each: not each.decides))
 
 
 def _unjudgeable(
@@ -220,14 +303,15 @@ def _unjudgeable(
 ) -> tuple[str, ...]:
     """Return why no conclusion can be drawn in either direction."""
     part = evidence.judged_part
+    counts = evidence.train_counts.reshape(-1, N_CLASSES)
     out = list(evidence.degenerate_reasons)
-    if evidence.train_counts.sum() == 0:
+    if not counts.sum(axis=1).all():
         out.append("the training part holds no sample.")
     if len(evidence.y) == 0:
         out.append(f"the {part} part holds no sample.")
     for k in (BUY, SELL):
         name = CLASS_NAMES[k]
-        if evidence.train_counts.sum() and evidence.train_counts[k] == 0:
+        if counts.sum(axis=1).all() and not counts[:, k].all():
             out.append(f"no training sample is labelled {name}.")
         if len(evidence.y) and scores.supports[name] == 0:
             out.append(f"no {part} sample is labelled {name}.")

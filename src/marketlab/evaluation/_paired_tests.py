@@ -215,7 +215,7 @@ def diebold_mariano_test(
     residual = sums.total - mean * sums.size
     if float(residual @ residual) <= (1e-12 * float(np.abs(sums.total).max())) ** 2:
         return _no_spread("Diebold-Mariano", mean)
-    variance = _long_run(residual, horizon, kernel) / n**2
+    variance = long_run_variance(residual, horizon, kernel) / n**2
     if variance <= 0.0:
         return Undefined(
             metric="Diebold-Mariano",
@@ -241,7 +241,7 @@ def diebold_mariano_test(
     )
 
 
-def _long_run(residual: FloatArray, horizon: int, kernel: Kernel) -> float:
+def long_run_variance(residual: FloatArray, horizon: int, kernel: Kernel) -> float:
     """Return the variance of the sum of residuals from `horizon` - 1 autocovariances."""
     out = float(residual @ residual)
     for k in range(1, horizon):

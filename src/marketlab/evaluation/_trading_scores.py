@@ -185,7 +185,7 @@ def annualised_sharpe(daily: FloatArray, days_per_year: int) -> Metric:
     n = check_finite(daily=daily)
     check_at_least("days_per_year", days_per_year, 1)
     if n < MIN_EVENTS_FOR_INTERVAL or np.ptp(daily) == 0:
-        what = "that differ" if n >= MIN_EVENTS_FOR_INTERVAL else f"of them; there are {n}"
+        what = "that differ" if n >= MIN_EVENTS_FOR_INTERVAL else f"or more; there are {n}"
         return Undefined(
             metric="sharpe",
             reason=f"a ratio needs {MIN_EVENTS_FOR_INTERVAL} daily results {what}.",

@@ -16,7 +16,8 @@ Effective number, two estimates; the larger is used, since too small a number fl
   the Faraday Society 50, 55-61). Sampling alone gives each r^2 a mean of 1 / (T - 1) over T
   periods, which is taken off; without that, 27 unrelated trials on 250 days would count as 24.
 
-Trials whose returns are not at hand count as independent ones.
+Trials whose returns are not at hand count as independent ones. A third estimate, by clusters of
+the correlation matrix, is `clustered_trials`.
 """
 
 import math
@@ -104,11 +105,10 @@ def effective_number_of_trials(trial_returns: FloatArray, *, n_trials: int) -> E
     DataError (DATA-TooFewReturns, DATA-NotFinite, DATA-ConstantReturns, DATA-ShapeMismatch);
     ConfigError (CONFIG-TrialCount) if the ledger counts fewer trials than have returns.
     """
-    table = _checked_table(trial_returns, n_trials)
+    table = checked_trial_returns(trial_returns)
     n_periods, n_known = table.shape
-    centred = table - table.mean(axis=0)
-    unit = centred / np.sqrt((centred**2).sum(axis=0))
-    correlation = unit.T @ unit
+    check_trial_count(n_trials, n_known)
+    correlation = trial_correlations(table)
     n_pairs = n_known * (n_known - 1)
     off = correlation[~np.eye(n_known, dtype=bool)]
     rho = float(off.mean()) if n_pairs else 0.0
@@ -133,7 +133,15 @@ def effective_number_of_trials(trial_returns: FloatArray, *, n_trials: int) -> E
     )
 
 
-def _checked_table(trial_returns: FloatArray, n_trials: int) -> FloatArray:
+def trial_correlations(table: FloatArray) -> FloatArray:
+    """Return the correlation matrix (M, M) of checked returns (T, M)."""
+    centred = table - table.mean(axis=0)
+    unit = centred / np.sqrt((centred**2).sum(axis=0))
+    return np.asarray(unit.T @ unit)
+
+
+def checked_trial_returns(trial_returns: FloatArray) -> FloatArray:
+    """Return returns as float64 (T, M); refuse what has no correlation."""
     table: FloatArray = np.ascontiguousarray(trial_returns, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] < 1:
         raise DataError(
@@ -156,7 +164,6 @@ def _checked_table(trial_returns: FloatArray, n_trials: int) -> FloatArray:
             code="DATA-ConstantReturns",
             suggestion="Leave it out of the table and keep it in n_trials.",
         )
-    check_trial_count(n_trials, table.shape[1])
     return table
 
 

@@ -1,7 +1,7 @@
 """What the judge is given, and what it says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from marketlab.core import FloatArray, FrozenConfig, IntArray, finite_or_none
@@ -11,7 +11,7 @@ from marketlab.evaluation._max_statistic import MaxStatisticResult
 from marketlab.evaluation._scores import Scores
 
 Outcome = Literal["learned", "no evidence", "worse than baseline", "insufficient data"]
-JudgedPart = Literal["validation", "test"]
+JudgedPart = Literal["validation", "walk-forward", "test"]
 
 MIN_EVENTS_TO_JUDGE = 100
 MAX_NULL_P = 0.05
@@ -31,6 +31,7 @@ class NullEvidence(FrozenConfig):
         exchangeable and p does not count.
     description : what was surrogated and fitted, one line for the report.
     model : what was compared with what, in three words ("linear against linear").
+    noise : what the surrogates are, as it stands after "against".
     """
 
     p_adjusted: float | None
@@ -41,6 +42,7 @@ class NullEvidence(FrozenConfig):
     same_procedure: bool
     description: str = ""
     model: str = ""
+    noise: str = "surrogate bars without direction"
 
 
 def null_evidence(
@@ -50,6 +52,7 @@ def null_evidence(
     same_procedure: bool,
     description: str = "",
     model: str = "",
+    noise: str = "surrogate bars without direction",
 ) -> NullEvidence:
     """Return the evidence on the strategy at `position` of the family, NaN as None."""
     return NullEvidence(
@@ -61,15 +64,20 @@ def null_evidence(
         same_procedure=same_procedure,
         description=description,
         model=model,
+        noise=noise,
     )
 
 
 class BaselineScores(FrozenConfig):
-    """What one causal baseline scored on the judged part; None without samples."""
+    """What one causal baseline scored on the judged part; None without samples.
+
+    ``decides`` : whether the forecasts are judged against it; False for those that are only shown.
+    """
 
     name: str
     log_loss: float | None
     accuracy: float | None
+    decides: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +89,21 @@ class JudgeInput:
     y : (n,) class indices. probabilities : (n, 3), the forecasts of the *best* checkpoint.
     event : (n,) id of the independent event of each sample, ascending in time.
     bar : (n,) ascending bar positions; they give the rate of events per 1,000 bars.
-    train_counts : (3,) training samples of each class, after purging.
-    baselines : name -> (n, 3) causal forecasts. The judge adds ``majority`` and ``even_odds``
-        from `train_counts` itself, so no caller can leave them out.
+    train_counts : (3,) training samples of each class, after purging; of several folds (k, 3).
+    fold : (n,) the row of `train_counts` that each sample's forecast was trained on; None if there
+        is one.
+    baselines : name -> (n, 3) causal forecasts that decide. Name them without a look at the judged
+        part. The judge adds ``majority`` and ``even_odds`` from `train_counts` itself, so no
+        caller can leave them out.
+    shown : name -> (n, 3) forecasts that are scored and displayed and decide nothing; a name that
+        decides already is not shown twice.
     null : evidence from surrogates; None if no null was computed (then nothing is "learned").
     n_trials : all trials made on these bars, failed, pruned and repeated ones included. Those
         outside the null's family share the 5 % with it (weighted Bonferroni).
-    judged_part : "validation" until the seal is opened. n_test_openings : how often it was.
-    judged_share : share of all usable bars that the judged part gets, to tell how much data would
-        be enough; None if unknown.
+    judged_part : "validation", or "walk-forward" (all test blocks of a walk forward together),
+        until the seal is opened. n_test_openings : how often it was.
+    judged_share : share of all usable bars (those with a sample) that are judged, to tell how much
+        data would be enough; None if unknown.
     selected_on_judged_part : the judged part also chose the epoch (early stopping).
     degenerate_reasons : those of the `Fold`.
     exclusions : why the run is no evidence whatever it scores (constant features, a duplicate).
@@ -108,6 +122,7 @@ class JudgeInput:
     n_trials: int
     seed: int
     label_text: str
+    fold: IntArray | None = None
     judged_part: JudgedPart = "validation"
     n_test_openings: int = 0
     judged_share: float | None = None
@@ -115,6 +130,7 @@ class JudgeInput:
     degenerate_reasons: tuple[str, ...] = ()
     exclusions: tuple[str, ...] = ()
     is_synthetic: bool = False
+    shown: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 class Verdict(FrozenConfig):
@@ -134,6 +150,9 @@ class Verdict(FrozenConfig):
     minimum_detectable_skill : skill that this many events would show (interval above zero) with
         80 % probability, about 2.8 standard errors (Bloom 1995, "Minimum detectable effects",
         Evaluation Review 19(5), 547-556); None without an interval.
+    minimum_detectable_accuracy_points : the same in percentage points of accuracy above 50 % on a
+        label of two even classes, see `accuracy_points`; None where `HOLD` is not rare or the
+        effect is too large for the approximation.
     null : the evidence from surrogates. null_p : its family-adjusted p after the trials outside
         the family; the one that is compared with 0.05. None if it does not count.
     exclusions : why the run is no evidence whatever it scores; empty as a rule.
@@ -165,6 +184,7 @@ class Verdict(FrozenConfig):
     is_synthetic: bool
     excluded_from_evidence: bool
     exclusions: tuple[str, ...] = ()
+    minimum_detectable_accuracy_points: float | None = None
 
     @property
     def learned(self) -> bool:

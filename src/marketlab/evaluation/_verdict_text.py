@@ -3,8 +3,10 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from marketlab.evaluation._bootstrap import Interval
-from marketlab.evaluation._scores import BUY, SELL, Scores
+from marketlab.evaluation._scores import BUY, N_CLASSES, SELL, Scores, sample_log_loss
 from marketlab.evaluation._verdict import (
     MAX_NULL_P,
     MIN_EVENTS_TO_JUDGE,
@@ -26,6 +28,7 @@ class Facts:
     skill: float | None
     interval: Interval | None
     detectable: float | None
+    detectable_points: float | None
     null_p: float | None
 
     @property
@@ -116,11 +119,11 @@ def _null_clause(facts: Facts) -> str:
 
 
 def _noise(facts: Facts) -> str:
-    if facts.null_p is None:
-        raise AssertionError("only a null that counts is quoted")
     null, trials = facts.evidence.null, plural(facts.evidence.n_trials, "trial")
-    model = f"{null.model}, " if null is not None and null.model else ""
-    return f"against surrogate bars without direction p = {facts.null_p:.2g} ({model}{trials})"
+    if facts.null_p is None or null is None:
+        raise AssertionError("only a null that counts is quoted")
+    model = f"{null.model}, " if null.model else ""
+    return f"against {null.noise} p = {facts.null_p:.2g} ({model}{trials})"
 
 
 def _other_clause(facts: Facts) -> str:
@@ -187,20 +190,33 @@ def _fix_skill(facts: Facts) -> tuple[str, ...]:
     if facts.detectable and not few:
         out.append(
             f"a skill of about {nats(facts.detectable).lstrip('+')} nats per sample or more: that "
-            f"is what {plural(facts.n_events, 'event')} can show with 80 % probability."
+            f"is what {plural(facts.n_events, 'event')} can show with 80 % probability"
+            f"{_as_accuracy(facts)}."
         )
     return tuple(out)
 
 
+def _as_accuracy(facts: Facts) -> str:
+    """Return the detectable skill in percentage points of accuracy (see `accuracy_points`)."""
+    if facts.detectable_points is None:
+        return ""
+    points = f"{facts.detectable_points:.1f}"
+    return (
+        f" (over even odds it is worth about {points} percentage points of accuracy in a two-class "
+        "label, by skill = 2 d² for a share of right answers of 1/2 + d)"
+    )
+
+
 def _fix_inputs(facts: Facts) -> tuple[str, ...]:
     evidence, part = facts.evidence, facts.evidence.judged_part
+    trained = evidence.train_counts.reshape(-1, N_CLASSES).min(axis=0)  # of the poorest fold
     out = []
-    if evidence.degenerate_reasons or len(evidence.y) == 0 or evidence.train_counts.sum() == 0:
+    if evidence.degenerate_reasons or len(evidence.y) == 0 or trained.sum() == 0:
         out.append("more bars, or shares of the split that leave samples in every part.")
     else:
         one_sided = [
             name
-            for name, counts in (("training", evidence.train_counts), (part, facts.part_counts))
+            for name, counts in (("training", trained), (part, facts.part_counts))
             if not (counts[BUY] and counts[SELL])
         ]
         out += [
@@ -215,13 +231,16 @@ def _fix_inputs(facts: Facts) -> tuple[str, ...]:
 
 
 def _more_events(facts: Facts, missing: float, purpose: str) -> str:
-    bar = facts.evidence.bar
-    span = int(bar[-1] - bar[0]) + 1
-    rate = facts.n_events / span * 1000
+    # Bars that are judged, not the span: a walk forward leaves out purged bars between its blocks,
+    # and the share is one of usable bars.
+    n_bars = len(np.unique(facts.evidence.bar))
+    rate = facts.n_events / n_bars * 1000
     bars = missing / rate * 1000
     where = f"in the {facts.evidence.judged_part} part"
     share = facts.evidence.judged_share
-    in_all = f", {roughly(bars / share)} in all at its share of {100 * share:g} %" if share else ""
+    in_all = (
+        f", {roughly(bars / share)} in all at its share of {100 * share:.3g} %" if share else ""
+    )
     return (
         f"about {roughly(missing)} more events {purpose}: this series gives {_rate(rate)} "
         f"events of {facts.evidence.label_text} per 1,000 bars, so about {roughly(bars)} more "
@@ -271,7 +290,12 @@ def notes(facts: Facts) -> tuple[str, ...]:
     """Return what the reader must know beside the verdict."""
     evidence = facts.evidence
     out = []
-    if evidence.judged_part == "validation":
+    if evidence.judged_part == "walk-forward":
+        out.append(
+            "Judged on the test blocks of a walk forward, each forecast by a model trained before "
+            "it; the test part is sealed."
+        )
+    elif evidence.judged_part == "validation":
         out.append("Judged on the validation part; the test part is sealed.")
         if evidence.selected_on_judged_part:
             out.append(
@@ -285,9 +309,29 @@ def notes(facts: Facts) -> tuple[str, ...]:
         out.append(f"Judged on the test part, opened {plural(evidence.n_test_openings, 'time')}.")
         if evidence.n_test_openings > 1:
             out.append("A test part that is opened again is no longer unseen.")
+    out += _simpler(facts)
     if evidence.is_synthetic:
         out.append("The bars are synthetic: this tests the program and says nothing of a market.")
     return tuple(out)
+
+
+def _simpler(facts: Facts) -> tuple[str, ...]:
+    """Return which shown baseline says more than the forecasts do, if any does."""
+    own = facts.scores.log_loss
+    losses = {
+        name: float(sample_log_loss(facts.evidence.y, rows).mean())
+        for name, rows in facts.evidence.shown.items()
+        if len(rows)
+    }
+    if own is None or not losses or min(losses.values()) >= own:
+        return ()
+    best = min(losses, key=lambda name: losses[name])
+    sentence = (
+        f"A simpler model says more: {best.replace('_', ' ')} has a log-loss of "
+        f"{losses[best]:.4f}, these forecasts {own:.4f}. It decides nothing here, but there is no "
+        "reason to prefer the forecasts to it."
+    )
+    return (sentence,)
 
 
 def _capital(words: str) -> str:

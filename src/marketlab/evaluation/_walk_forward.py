@@ -114,7 +114,37 @@ class PurgedWalkForward(FrozenConfig):
             )
             return (no_fold(n_samples, why, parts=self._parts()),)
         check_fold_count(n_folds)
-        return tuple(self._fold(end, bar, blocks, k) for k in range(n_folds))
+        shown = {"n_folds": n_folds, "window": self.window}
+        return tuple(
+            self._fold(end, bar, blocks, k, parts=self._parts(), details={"fold": k, **shown})
+            for k in range(n_folds)
+        )
+
+    def final_fold(
+        self, start: IntArray, end: IntArray, bar: IntArray, *, times: IntArray | None = None
+    ) -> Fold:
+        """Return the fold of the model that remains when the walk is over.
+
+        Its training window ends where the sealed period begins (``validation`` is its last
+        ``validation_share``), and its ``test`` part is the sealed period: empty by design without
+        ``sealed_share``. Parameters and errors as for `folds`.
+        """
+        n_samples = check_sample_table(start, end, bar, times)
+        bars = np.unique(bar)
+        n_open = len(bars) - _floor_share(self.sealed_share, len(bars))
+        first = self._first_train(n_open)
+        if n_open < 1:
+            return no_fold(n_samples, f"of {len(bars)} bars with samples all are sealed.")
+        blocks = _Blocks(bars, np.array([n_open, len(bars)], dtype=np.int64), first, 0)
+        parts = tuple(p for p in self._parts() if p != "test" or self.sealed_share)
+        details = {"fold": "final", "window": self.window}
+        return self._fold(end, bar, blocks, 0, parts=parts, details=details)
+
+    def _first_train(self, n_open: int) -> int:
+        """Return how many bars the first training window takes of those that are not sealed."""
+        if self.train_bars is not None:
+            return self.train_bars
+        return _floor_share(self.train_share or 0.0, n_open)
 
     def _parts(self) -> tuple[str, ...]:
         return ("train", "validation", "test") if self.validation_share else ("train", "test")
@@ -122,9 +152,7 @@ class PurgedWalkForward(FrozenConfig):
     def _blocks(self, bar: IntArray, times: IntArray | None) -> _Blocks:
         bars = np.unique(bar)
         n_open = len(bars) - _floor_share(self.sealed_share, len(bars))
-        first = self.train_bars
-        if first is None:
-            first = _floor_share(self.train_share or 0.0, n_open)
+        first = self._first_train(n_open)
         rest = n_open - first
         if rest < 1 or first < 1:
             borders = np.empty(0, dtype=np.int64)
@@ -136,7 +164,16 @@ class PurgedWalkForward(FrozenConfig):
             borders = _period_borders(times, bars[:n_open], first, _MONTHS[str(self.step_period)])
         return _Blocks(bars, borders.astype(np.int64), first, len(bars) - n_open)
 
-    def _fold(self, end: IntArray, bar: IntArray, blocks: _Blocks, k: int) -> Fold:
+    def _fold(
+        self,
+        end: IntArray,
+        bar: IntArray,
+        blocks: _Blocks,
+        k: int,
+        *,
+        parts: tuple[str, ...],
+        details: dict[str, Any],
+    ) -> Fold:
         low, high = int(blocks.borders[k]), int(blocks.borders[k + 1])
         begin = max(0, low - blocks.first_train) if self.window == "rolling" else 0
         cut = low - _floor_share(self.validation_share, low - begin)
@@ -147,20 +184,21 @@ class PurgedWalkForward(FrozenConfig):
             "validation": _bar_at(blocks.bars, low),
             "test": _bar_at(blocks.bars, first_sealed),
         }
-        parts, purged, first_of = {}, {}, {}
-        for name in self._parts():
+        kept_of, purged, first_of = {}, {}, {}
+        for name in parts:
             a, b = (_position(bar, blocks.bars, at) for at in limits[name])
             kept = np.arange(a, b, dtype=np.int64)
             limit = after[name]
             if limit is not None:
                 kept = kept[end[a:b] + self.embargo_bars < limit]
-            parts[name], purged[name], first_of[name] = kept, b - a - len(kept), a
+            kept_of[name], purged[name], first_of[name] = kept, b - a - len(kept), a
+        first_test = first_of.get("test", _position(bar, blocks.bars, low))
         return build_fold(
-            parts,
+            kept_of,
             purged,
             n_samples=len(bar),
-            borders=(first_of.get("validation", first_of["test"]), first_of["test"]),
-            details={"fold": k, "n_folds": len(blocks.borders) - 1, "window": self.window},
+            borders=(first_of.get("validation", first_test), first_test),
+            details=details,
         )
 
 

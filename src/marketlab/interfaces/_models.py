@@ -157,25 +157,37 @@ def _weights(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def evaluate_test(workspace: "Workspace", reference: str, *, reason: str) -> dict[str, Any]:
+def evaluate_test(
+    workspace: "Workspace",
+    reference: str,
+    *,
+    reason: str,
+    again: bool = False,
+    surrogates: int | None = None,
+) -> dict[str, Any]:
     """Open the sealed test part of a run (by run or operation id) and judge the run on it.
+
+    Parameters
+    ----------
+    again : look although most of these days were looked at before, by whichever run.
+    surrogates : of the null; without it as many as p = 0.05 needs, 99 at least.
 
     Raises
     ------
-    NotFoundError for an unknown run; ConflictError if it did not complete.
+    NotFoundError for an unknown run; ConflictError if it did not complete, has no test part, or
+    most of the part was seen before and `again` is not given. Nothing is recorded then.
     """
     from marketlab.campaigns import open_seal
 
     with steering_session(workspace) as session:
         row = _row(session, reference)
-        return open_seal(session.workspace, session.ledger, row["run_id"], reason=reason)
-
-
-def _record_look(workspace: "Workspace", run_id: str, name: str) -> int:
-    """Count a replay over held-out bars as an opening of the run's test part: it shows them."""
-    with steering_session(workspace) as session:
-        return session.ledger.record_test_opening(
-            run_id, reason=f"replay of the promoted model {name!r}", result=None
+        return open_seal(
+            session.workspace,
+            session.ledger,
+            row["run_id"],
+            reason=reason,
+            again=again,
+            surrogates=surrogates,
         )
 
 
@@ -188,6 +200,7 @@ def replay(
 ) -> dict[str, Any]:
     """Run a promoted model over its held-out bars, bar by bar, and compare with the batch.
 
+    It is an opening of the run's test part, recorded before the first bar is shown.
     The journal is kept under ``outputs/results/replay`` unless `journal_path` says otherwise.
 
     Raises
@@ -195,14 +208,22 @@ def replay(
     NotFoundError if nothing is promoted under `name`; DataError if nothing is held out.
     """
     from marketlab.backtest import CostModel
+    from marketlab.campaigns import record_look
     from marketlab.core import SystemClock, stamp
     from marketlab.registry import load_promoted
     from marketlab.runtime import Journal, SessionConfig, prove_replay, replay_start
 
     model = load_promoted(workspace.require().root, name)
-    opening = _record_look(workspace, model.card.run_id, name)
     bars = workspace.catalog.load(model.card.dataset_id)
     start = replay_start(bars, model.card.split.first_test_ns())
+    with steering_session(workspace) as session:
+        look = record_look(
+            session.ledger,
+            model.card.run_id,
+            bars,
+            first=start,
+            reason=f"replay of the promoted model {name!r}",
+        )
     config = SessionConfig(costs=CostModel.for_symbol(bars.symbol, spread_pips=spread_pips))
     folder = workspace.root / "outputs" / "results" / "replay"
     path = journal_path or folder / f"{name}_{stamp(SystemClock().now())}.jsonl"
@@ -215,7 +236,9 @@ def replay(
         "passed": proof.passed,
         "sentence": proof.sentence,
         "name": name,
-        "test_opening": opening,
+        "test_opening": look["opening"],
+        "looked_at": look["looked_at"],
+        "seen_before": look["seen_before"],
         "override": override,
         "journal": str(path),
         "initial_equity": config.initial_equity,

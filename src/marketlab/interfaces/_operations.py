@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from marketlab.campaigns import StartRequest, Workspace
 
 _MOST_ROWS = 1000
-# One step of the compiled trainer at batch 32 for a 9-64-32-3 net (docs/LOG.md); only used to say
-# beforehand about how long a run may take at most.
-_SECONDS_PER_STEP = 60e-6
 _start_lock = threading.Lock()
 
 
@@ -39,11 +36,11 @@ def start_training(
     ConflictError if the key was used with another request; MarketLabError for a refused start.
     """
     if idempotency_key is None:
-        return _started(session, session.service.start_training(request))
+        return _started(session.service.start_training(request))
     with _start_lock:
         earlier = _find_key(session, idempotency_key, request)
         if earlier is not None:
-            return _started(session, earlier)
+            return _started(earlier)
         row = session.service.start_training(request)
         stamped = {
             **row["request"],
@@ -51,7 +48,7 @@ def start_training(
             "idempotency_body": request.content_id(),
         }
         session.ledger.update_operation(row["operation_id"], request=stamped)
-        return _started(session, row)
+        return _started(row)
 
 
 def _find_key(session: Session, key: str, request: "StartRequest") -> dict[str, Any] | None:
@@ -72,8 +69,9 @@ def _find_key(session: Session, key: str, request: "StartRequest") -> dict[str, 
     return None
 
 
-def _started(session: Session, row: dict[str, Any]) -> dict[str, Any]:
+def _started(row: dict[str, Any]) -> dict[str, Any]:
     operation_id, name = row["operation_id"], row["strategy_name"]
+    seconds = row["request"].get("most_seconds")  # None in a record of an older version
     return {
         "operation_id": operation_id,
         "task_id": operation_id,
@@ -85,25 +83,15 @@ def _started(session: Session, row: dict[str, Any]) -> dict[str, Any]:
         "timeframe": row["timeframe"],
         "timeframes": [row["timeframe"]],
         "run_id": row["run_id"],
-        "estimated_duration_minutes": _estimated_minutes(session, row),
+        "estimated_duration_minutes": None
+        if seconds is None
+        else round(max(seconds / 60.0, 0.01), 2),
         "data": {
             "operation_id": operation_id,
             "task_id": operation_id,
             "status": row["status"],
         },
     }
-
-
-def _estimated_minutes(session: Session, row: dict[str, Any]) -> float:
-    """Return about how long the run may take at most, from its bars, epochs and batches."""
-    dataset = row["request"]["dataset_id"]
-    found = [m for m in session.workspace.catalog.list() if m.dataset_id == dataset]
-    training = row["request"]["strategy"]["training"]
-    split = training["data_split"]
-    share = split["train"] if "type" not in split else 1.0  # by days: at most all bars train
-    rows = found[0].n_bars * share if found else 0.0
-    steps = rows / training["batch_size"] * training["epochs"]
-    return float(round(max(steps * _SECONDS_PER_STEP / 60.0, 0.01), 2))
 
 
 def train(

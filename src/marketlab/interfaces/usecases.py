@@ -70,6 +70,7 @@ from marketlab.interfaces._operations import (
     train,
     training_performance,
 )
+from marketlab.interfaces._report import report
 from marketlab.interfaces._selfcheck import run_selfcheck
 from marketlab.interfaces._session import (
     Session,
@@ -148,6 +149,7 @@ __all__ = [
     "register_processed",
     "register_raw",
     "replay",
+    "report",
     "report_paths",
     "resample_data",
     "results_csv",
@@ -340,10 +342,15 @@ def run_campaign(
     workspace: "Workspace",
     reference: str,
     *,
+    null: str | None = None,
+    surrogates: int | None = None,
     workers: int | None = None,
     on_tick: OnTick | None = None,
 ) -> "CampaignResults":
     """Run a campaign from a file or a shipped recipe; write its reports.
+
+    `null` (linear or net) and `surrogates` change what the file says of its null; what ran is
+    recorded with the campaign.
 
     Raises
     ------
@@ -351,7 +358,7 @@ def run_campaign(
     """
     from marketlab.campaigns import CampaignRunner, load_campaign
 
-    config = load_campaign(reference)
+    config = load_campaign(reference).with_null(statistic=null, surrogates=surrogates)
     with open_session(workspace, workers=workers) as session:
         runner = CampaignRunner(workspace, session.ledger, session.executor)
         return runner.run(runner.create(config), on_tick=on_tick)
@@ -414,7 +421,13 @@ def verify(workspace: "Workspace", campaign_id: str | None) -> "VerifyReport":
 
 def results_mapping(results: "CampaignResults") -> dict[str, Any]:
     """Return results with their findings as JSON-ready facts."""
-    return {**asdict(results), "findings": campaign_findings(results)}
+    from marketlab.campaigns import result_records
+
+    return {
+        **asdict(results),
+        "findings": campaign_findings(results),
+        "records": result_records(results),
+    }
 
 
 def _campaign_id(session: Session, reference: str) -> str:

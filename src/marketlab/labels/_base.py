@@ -68,6 +68,14 @@ class LabelSet:
 
     def __post_init__(self) -> None:
         given = {name: getattr(self, name) for name in _COLUMNS}
+        for name in _NEEDED:
+            if given[name] is None:
+                raise DataError(
+                    f"a label without {name!r} cannot be split without leakage, or not at all.",
+                    code="DATA-LabelEnd",
+                    field=name,
+                    suggestion="Say of each label which bars it reads, from its first to its last.",
+                )
         arrays = {name: array for name, array in given.items() if array is not None}
         check_same_length(**arrays)
         wanted = np.dtype(np.int64 if self.class_names else np.float64)
@@ -77,8 +85,41 @@ class LabelSet:
                 code="DATA-ShapeMismatch",
                 field="value",
             )
+        self._check_columns()
         for array in arrays.values():
             array.flags.writeable = False
+
+    def _check_columns(self) -> None:
+        for name in ("bar", "start", "end", "event"):
+            column = getattr(self, name)
+            if column.dtype.kind not in "iu":
+                raise DataError(
+                    f"{name} holds whole numbers, not {column.dtype}.",
+                    code="DATA-ShapeMismatch",
+                    field=name,
+                )
+        late = np.flatnonzero((self.end < self.bar) | (self.start > self.end) | (self.start < 0))
+        if len(late):
+            k = int(late[0])
+            raise DataError(
+                f"sample {k} lies at bar {self.bar[k]} and reads bars {self.start[k]} to "
+                f"{self.end[k]}; a label reads bars of the series, in order, and is not known "
+                "before its own bar.",
+                code="DATA-LabelEnd",
+                field="end",
+            )
+        if self.class_names and len(self.value):
+            low, high = int(self.value.min()), int(self.value.max())
+            if low < 0 or high >= len(self.class_names):
+                raise DataError(
+                    f"classes are 0 to {len(self.class_names) - 1}; received {low} to {high}.",
+                    code="LABELS-UnknownClass",
+                    field="value",
+                )
+        if not (np.isfinite(self.weight) & (self.weight >= 0.0)).all():
+            raise DataError(
+                "weights are finite and not negative.", code="DATA-ShapeMismatch", field="weight"
+            )
 
     def __len__(self) -> int:
         return len(self.bar)
@@ -172,6 +213,7 @@ class LabelSet:
         return replace(self, **kept, facts=facts)
 
 
+_NEEDED = ("bar", "value", "start", "end", "event", "weight")
 _COLUMNS = ("bar", "value", "start", "end", "event", "weight", "start_time_ns", "end_time_ns")
 
 

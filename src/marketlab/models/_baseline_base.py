@@ -77,15 +77,16 @@ class Baseline:
     Attributes
     ----------
     knows : what its forecast at bar t reads, one line for the report.
-    decides : whether the best of these is the one a model must beat; False for what reads the
-        strategy's own features.
+    reads_features : whether it reads the strategy's own features; such a one never decides.
+    decides : (data) to whether the best of these is what a model must beat, for labels like these.
     missing : (data) to the sentence why it does not apply, or None.
     fit : (data, training positions, seed). Raises `DataError` (MODEL-…) where these cannot carry
         it.
     """
 
     knows: str
-    decides: bool
+    reads_features: bool
+    decides: Callable[[BaselineData], bool]
     missing: Callable[[BaselineData], str | None]
     fit: Callable[[BaselineData, IntArray, int], FittedBaseline]
 

@@ -36,7 +36,7 @@ class BaselineRow(FrozenConfig):
     ----------
     knows : what its forecast at a bar reads. decides : see `Baseline`.
     selection_log_loss : on the held-out last fifth of training, nats per sample, fitted before it;
-        None if it could not be fitted there.
+        None if it could not be fitted there, or decides nothing.
     scores : on the judged part. auc : of the touch, on the judged part, `Undefined` where one
         class alone occurs; None for other labels. facts : fitted parameters and counts, JSON-ready.
     """
@@ -117,13 +117,14 @@ def fit_baselines(
             continue
         p = fitted.forecast(judged)
         probabilities[name] = p
+        decides = baseline.decides(data)
         rows.append(
             BaselineRow(
                 name=name,
                 knows=baseline.knows,
-                decides=baseline.decides,
+                decides=decides,
                 selection_log_loss=_inner_loss(name, data, inner.fit, inner.held_out, seed)
-                if enough
+                if enough and decides
                 else None,
                 scores=classification_scores(data.value[judged], p),
                 auc=_touch_auc(data, judged, p),

@@ -3,7 +3,10 @@
 Every fit sees the labels and bars of given *training* samples only; every forecast at a sample
 reads bars up to its own, or labels that have ended by then. What reads the strategy's own features
 (logistic, boosting) is shown beside a score and decides nothing: a net that finds a linear edge is
-no worse for it that a line finds it too.
+no worse for it that a line finds it too. The others decide where they know something of the answer
+without any skill: frequencies and the causal state always; ended labels where labels begin before
+their bar, so that part of the answer lies in the past already (zigzag legs); volatility where the
+label only asks how far price moves (touches). Elsewhere they too are models of their own.
 
 Under a combinatorial fold a training sample that lies after a judged block reads that block's bars
 and ended labels as its past, as its features do; the embargo is what keeps the two apart.
@@ -32,6 +35,22 @@ HALF_LIVES_BARS = (3.0, 10.0, 30.0)
 
 def _always(_data: BaselineData) -> str | None:
     return None
+
+
+def _never(_data: BaselineData) -> bool:
+    return False
+
+
+def _decides(_data: BaselineData) -> bool:
+    return True
+
+
+def _for_touches(data: BaselineData) -> bool:
+    return data.task.kind != "classes"
+
+
+def _for_begun_labels(data: BaselineData) -> bool:
+    return bool(np.any(data.start < data.bar))
 
 
 def _missing_sides(data: BaselineData) -> str | None:
@@ -160,38 +179,68 @@ def _add_volatility(name: str, method: VolatilityMethod) -> None:
     BASELINES.add(
         f"volatility_{name}",
         Baseline(
-            method.knows,
-            True,
-            _always,
-            lambda data, train, _seed: _fit_volatility(data, train, method),
+            knows=method.knows,
+            reads_features=False,
+            decides=_for_touches,
+            missing=_always,
+            fit=lambda data, train, _seed: _fit_volatility(data, train, method),
         ),
     )
 
 
-BASELINES.add("majority", Baseline("class counts of training", True, _always, _fit_majority))
+BASELINES.add(
+    "majority",
+    Baseline("class counts of training", False, _decides, _always, _fit_majority),
+)
 BASELINES.add(
     "even_odds",
-    Baseline("class counts of training, BUY and SELL alike", True, _missing_sides, _fit_even_odds),
+    Baseline(
+        "class counts of training, BUY and SELL alike",
+        False,
+        _decides,
+        _missing_sides,
+        _fit_even_odds,
+    ),
 )
 BASELINES.add(
     "causal_state",
-    Baseline("the state at the bar's close", True, _missing_state, _fit_state),
+    Baseline("the state at the bar's close", False, _decides, _missing_state, _fit_state),
 )
 BASELINES.add(
     "label_persistence",
-    Baseline("labels that ended by the bar's close", True, _always, _fit_persistence),
+    Baseline(
+        "labels that ended by the bar's close",
+        False,
+        _for_begun_labels,
+        _always,
+        _fit_persistence,
+    ),
 )
 BASELINES.add(
     "vix_touch",
-    Baseline("the volatility index at the bar's close", True, _missing_vix, _fit_vix),
+    Baseline(
+        "the volatility index at the bar's close", False, _for_touches, _missing_vix, _fit_vix
+    ),
 )
 BASELINES.add(
     "logistic",
-    Baseline("the strategy's features at the bar's close", False, _missing_features, _fit_logistic),
+    Baseline(
+        "the strategy's features at the bar's close",
+        True,
+        _never,
+        _missing_features,
+        _fit_logistic,
+    ),
 )
 BASELINES.add(
     "boosting",
-    Baseline("the strategy's features at the bar's close", False, _missing_features, _fit_boosting),
+    Baseline(
+        "the strategy's features at the bar's close",
+        True,
+        _never,
+        _missing_features,
+        _fit_boosting,
+    ),
 )
 for _name, _method in VOLATILITY.items():
     _add_volatility(_name, _method)

@@ -3,8 +3,9 @@
 One fit minimises  sum of cross entropies + l2/2 * |coefficients|²  as in
 `marketlab.models.fit_logistic`, for two classes. Newton's method, but the second derivative is
 computed anew only when the gradient fell by less than a factor of five (a modified Newton or chord
-method; Ortega and Rheinboldt 1970, section 7.1); the first one needs no weights, because all
-probabilities start equal. The gradient is always exact, so the optimum is the same.
+method; Ortega and Rheinboldt 1970, section 7.1). All probabilities start equal, so the first second
+derivative needs no weights and the first gradient only sums over rows and over rows of class 1. The
+gradient is always exact, so the optimum is the same.
 
 Products go through BLAS. Set its threads to one per process (``OPENBLAS_NUM_THREADS=1``), since
 processes give the parallelism here.
@@ -129,16 +130,25 @@ class _ModifiedNewton:
             )
         self.x_FN, self.l2 = x_FN, l2
         kind = x_FN.dtype.type
-        self.used = (y >= 0).astype(kind)
         self.hot = (y == 1).astype(kind)
+        self.used = (y >= 0).astype(kind)
         self.n_used = int(np.count_nonzero(self.used))
         if self.n_used == 0:
             raise DataError("no labelled row is left to fit.", code="DATA-EmptySplit")
-        positives = float(np.count_nonzero(self.hot))
-        self.share = (positives + 1.0) / (self.n_used + 2.0)  # Laplace's rule
+        self.complete = self.n_used == len(y)
+        self.positives = int(np.count_nonzero(self.hot))
+        self.share = (self.positives + 1.0) / (self.n_used + 2.0)  # Laplace's rule
         self.anchor = np.zeros(len(x_FN) + 1)
         self.anchor[0] = np.log(self.share / (1.0 - self.share))
         self.limit = (1e-6 if x_FN.dtype == np.float32 else 1e-7) * self.n_used
+        self.sums = (x_FN @ self.used).astype(np.float64)
+
+    def first_gradient(self) -> FloatArray:
+        """Return the gradient at the anchor, where every probability is the share of class 1."""
+        gradient = np.empty(len(self.anchor))
+        gradient[0] = self.share * self.n_used - self.positives
+        gradient[1:] = self.share * self.sums - self.x_FN @ self.hot
+        return gradient
 
     def slopes(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[Any]]:
         """Return the gradient and the probabilities."""
@@ -151,7 +161,8 @@ class _ModifiedNewton:
         eta += kind(1.0)
         shares = np.reciprocal(eta, out=eta)
         rest = shares - self.hot
-        rest *= self.used
+        if not self.complete:
+            rest *= self.used
         gradient = np.empty(len(coefficients))
         gradient[0] = rest.sum(dtype=np.float64)
         gradient[1:] = self.x_FN @ rest
@@ -162,19 +173,23 @@ class _ModifiedNewton:
         """Return the (D, D) second derivative; without `shares`, that of equal probabilities."""
         size, n_rows = self.x_FN.shape
         out = np.zeros((size + 1, size + 1))
+        scale = 1.0
         if shares is None:
             scale, weight = self.share * (1.0 - self.share), self.used
+            out[0, 1:] = out[1:, 0] = self.sums
+            out[0, 0] = self.n_used
         else:
-            scale, weight = 1.0, shares * (1 - shares)
-            weight *= self.used
-        if shares is None and self.n_used == n_rows:
+            weight = shares * (1 - shares)
+            if not self.complete:
+                weight *= self.used
+            out[0, 1:] = out[1:, 0] = self.x_FN @ weight
+            out[0, 0] = weight.sum(dtype=np.float64)
+        if shares is None and self.complete:
             out[1:, 1:] = self.x_FN @ self.x_FN.T
         else:
             for start in range(0, n_rows, _BLOCK):
                 block = self.x_FN[:, start : start + _BLOCK]
                 out[1:, 1:] += (block * weight[start : start + _BLOCK]) @ block.T
-        out[0, 1:] = out[1:, 0] = self.x_FN @ weight
-        out[0, 0] = weight.sum(dtype=np.float64)
         out *= scale
         out.flat[:: size + 2] += self.l2
         return out
@@ -182,7 +197,7 @@ class _ModifiedNewton:
     def solve(self, n_iterations: int) -> BinaryLogisticFit:
         """Step until the gradient is small or `n_iterations` are used up."""
         here = self.anchor.copy()
-        gradient, shares = self.slopes(here)
+        gradient = self.first_gradient()
         inverse = np.linalg.inv(self.curvature(None))
         used = 0
         while used < n_iterations and np.abs(gradient).max() > self.limit:
@@ -197,9 +212,9 @@ class _ModifiedNewton:
                 if float(-(new_gradient @ step)) < 0.9 * descent or used >= n_iterations:
                     break
                 size *= 0.5
-            here, gradient, shares = tried, new_gradient, new_shares
+            here, gradient = tried, new_gradient
             after = float(np.abs(gradient).max())
             if after > _REFRESH_ABOVE * before and after > self.limit and used < n_iterations:
-                inverse = np.linalg.inv(self.curvature(shares))
+                inverse = np.linalg.inv(self.curvature(new_shares))
         largest = float(np.abs(gradient).max()) / self.n_used
         return BinaryLogisticFit(here, largest * self.n_used <= self.limit, used, largest)

@@ -27,6 +27,19 @@ CampaignArgument = Annotated[
 ]
 
 
+NullOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What is refitted on every surrogate market: `linear` (a line on each strategy's "
+        "inputs, seconds) or `net` (each strategy's own net, minutes). Default: as the file says."
+    ),
+]
+SurrogatesOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Surrogate markets, 19 or more. Default: as the file says."),
+]
+
+
 def add_to(app: typer.Typer) -> None:
     """Register these commands."""
     app.add_typer(campaign, name="campaign")
@@ -39,6 +52,8 @@ def run(
         str, typer.Argument(metavar="NAME_OR_FILE", help="A shipped recipe or a campaign file.")
     ],
     *,
+    null: NullOption = None,
+    surrogates: SurrogatesOption = None,
     workers: WorkersOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -55,7 +70,12 @@ def run(
     shell = Shell(context, workspace, as_json)
     with campaign_view(as_json=as_json) as view:
         results = usecases.run_campaign(
-            shell.workspace, reference, workers=workers, on_tick=view.tick
+            shell.workspace,
+            reference,
+            null=null,
+            surrogates=surrogates,
+            workers=workers,
+            on_tick=view.tick,
         )
     return finish(shell, results)
 

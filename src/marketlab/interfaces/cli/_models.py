@@ -50,12 +50,20 @@ def evaluate(
         bool, typer.Option("--test", help="Open the sealed test part; recorded for ever.")
     ] = False,
     reason: Annotated[str, typer.Option(help="Kept in the ledger.")] = "evaluate --test",
+    again: Annotated[
+        bool, typer.Option("--again", help="Look although most of these days were looked at.")
+    ] = False,
+    surrogates: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of the null. [default: as many as p = 0.05 needs, at least 99]"),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Judge a run on its sealed test part, on the record.
 
-    Each opening is an entry of the ledger; a second one is reported beside every result.
+    Each opening is an entry of the ledger, with the days it showed. Earlier openings of the same
+    days, by any run, count as trials; if they cover more than half, --again is needed.
     """
     from marketlab.core import ConfigError
     from marketlab.interfaces import usecases
@@ -67,7 +75,9 @@ def evaluate(
             suggestion="Its verdict is in verdict.json; --test opens the sealed part.",
         )
     shell = Shell(context, workspace, as_json)
-    facts = usecases.evaluate_test(shell.workspace, reference, reason=reason)
+    facts = usecases.evaluate_test(
+        shell.workspace, reference, reason=reason, again=again, surrogates=surrogates
+    )
     verdict, metrics = facts["verdict"], facts["test_metrics"]
     lines = [f"Verdict on the test part: {verdict['outcome']}", verdict["sentence"]]
     lines += [f"  - {note}" for note in (*verdict["reasons"], *verdict["notes"])]
@@ -150,6 +160,7 @@ def run(
         f"Simulated account: {account} at a spread of {facts['spread_pips']:g} pips.",
         f"Journal: {facts['journal']}",
         f"This was look number {facts['test_opening']} at the test part; the ledger has it.",
+        facts["seen_before"]["sentence"],
     ]
     if facts["is_synthetic"]:
         lines.append("The model or its bars are SYNTHETIC: this account says nothing of a market.")

@@ -80,11 +80,36 @@ def plan_lines(facts: dict[str, Any]) -> list[str]:
         who = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         lines.append(f"{who}: {text}")
     lines.append("")
+    lines += _walk_lines(facts["rows"])
+    lines.append(f"Beside them {facts['surrogates']} surrogates: {facts['null']['description']}.")
+    if facts["null"]["most_seconds"] is not None:
+        minutes = facts["null"]["most_seconds"] / 60
+        lines.append(
+            f"That takes {minutes:.1f} minutes of one core at most; early stops save most."
+        )
     lines.append(
-        f"Beside them {facts['surrogates']} surrogate series. "
-        + ("Nothing stands in the way." if facts["ok"] else "This campaign cannot run as it is.")
+        "Nothing stands in the way." if facts["ok"] else "This campaign cannot run as it is."
     )
     return lines
+
+
+def _walk_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Return one line per kind of walk: what its nets score beside the parts of the table."""
+    walks: dict[str, list[str]] = {}
+    for row in rows:
+        walk = (row["splits"] or {}).get("walk-forward")
+        if walk is not None:
+            text = (
+                f"{walk['n_folds']} nets score {walk['samples']} samples of {walk['events']} "
+                f"events, {walk['first_time'][:10]} to {walk['last_time'][:10]}, each its own "
+                "block; the table shows the net that is kept."
+            )
+            walks.setdefault(text, []).append(row["strategy"])
+    return [
+        f"Walk forward ({', '.join(names[:3])}"
+        f"{f' and {len(names) - 3} more' if len(names) > 3 else ''}): {text}"
+        for text, names in walks.items()
+    ]
 
 
 def _plan_row(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -115,6 +140,9 @@ def train(
     end: Annotated[str | None, typer.Option(help="Last day, inclusive.")] = None,
     seed: Annotated[int | None, typer.Option(help="Replaces the file's seed.")] = None,
     repeats: Annotated[int, typer.Option(help="How many runs, with seeds one apart.")] = 1,
+    boosting: Annotated[
+        bool, typer.Option("--boosting", help="Show gradient boosting among the baselines.")
+    ] = False,
     workers: WorkersOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -137,6 +165,7 @@ def train(
         "end_date": end,
         "seed": seed,
         "repeats": repeats,
+        "boosting": boosting,
     }
     request = from_mapping(StartRequest, body, source="train")
     view = TrainingView()
