@@ -1,12 +1,13 @@
 """Calibration of the judge: how often noise is called learned, and how often an edge is found.
 
     python benchmarks/calibrate_judge.py noise regimes 200
+    python benchmarks/calibrate_judge.py --statistic net noise regimes 20
     python benchmarks/calibrate_judge.py power 2 50 --split walk_forward
     python benchmarks/calibrate_judge.py carry         # how much of the edge each strategy carries
     python benchmarks/calibrate_judge.py summary       # all that is stored, beside the theory
 
 One campaign is 27 strategies of v1.5 with next-bar labels on made-up bars, refitted with linear
-models on the bars and on B sign-flipped surrogates, judged by `judge` on the linear forecasts
+models (or their own nets) on the bars and on B sign-flipped surrogates, judged on these forecasts
 (`tests/campaigns/calibration_world.py`). Campaigns are appended to ``--results`` one JSON line
 each; what stands there is not computed again, so a run may be stopped and started at will.
 
@@ -44,6 +45,7 @@ class Campaign:
     bars: int
     surrogates: int
     repeat: int
+    statistic: str = "linear"
 
 
 def calibrate(campaign: Campaign) -> dict:
@@ -58,6 +60,7 @@ def calibrate(campaign: Campaign) -> dict:
         world.family(campaign.split),
         surrogates=campaign.surrogates,
         seed=campaign.repeat,
+        statistic=campaign.statistic,
     )
     return {
         **asdict(campaign),
@@ -97,7 +100,8 @@ def computed(campaigns: list[Campaign], processes: int) -> Iterator[dict]:
 
 
 def key_of(line: dict) -> Campaign:
-    return Campaign(**{name: line[name] for name in Campaign.__dataclass_fields__})
+    known = Campaign.__dataclass_fields__
+    return Campaign(**{name: value for name, value in line.items() if name in known})
 
 
 def read(results: Path) -> list[dict]:
@@ -113,9 +117,9 @@ def summarise(lines: list[dict]) -> None:
     """Print one JSON line per kind of campaign, with exact intervals and what theory says."""
     groups = defaultdict(list)
     for line in lines:
-        names = ("task", "world", "split", "bars", "surrogates")
-        groups[tuple(line[name] for name in names)].append(line)
-    for (task, name, split, bars, surrogates), group in sorted(groups.items()):
+        key = key_of(line)
+        groups[key.task, key.world, key.split, key.bars, key.surrogates, key.statistic].append(line)
+    for (task, name, split, bars, surrogates, statistic), group in sorted(groups.items()):
         hits = sum(bool(line["learned"]) for line in group)
         print(
             json.dumps(
@@ -125,6 +129,7 @@ def summarise(lines: list[dict]) -> None:
                     "split": split,
                     "bars": bars,
                     "surrogates": surrogates,
+                    "statistic": statistic,
                     "campaigns": len(group),
                     "with_a_learned_one": hits,
                     "share": round(hits / len(group), 3),
@@ -153,6 +158,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, choices=(1, 2), default=1)
     parser.add_argument("--surrogates", type=int, default=19)
     parser.add_argument("--bars", type=int)
+    parser.add_argument("--statistic", choices=("linear", "net"), default="linear")
     tasks = parser.add_subparsers(dest="task", required=True)
     noise = tasks.add_parser("noise")
     noise.add_argument("kind", choices=world.NOISE_KINDS)
@@ -175,7 +181,7 @@ def main() -> None:
         bars = asked.bars or (world.NOISE_BARS if is_noise else world.PLANTED_BARS[split])
         run(
             [
-                Campaign(asked.task, name, split, bars, asked.surrogates, k)
+                Campaign(asked.task, name, split, bars, asked.surrogates, k, asked.statistic)
                 for k in range(asked.campaigns)
             ],
             asked.results,

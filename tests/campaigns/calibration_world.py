@@ -209,16 +209,23 @@ class Judged:
 
 
 def run_campaign(
-    bars: BarFrame, strategies: Sequence[StrategyConfig], *, surrogates: int, seed: int
+    bars: BarFrame,
+    strategies: Sequence[StrategyConfig],
+    *,
+    surrogates: int,
+    seed: int,
+    statistic: str = "linear",
 ) -> Judged:
-    """Refit the family on the bars and on surrogates, and judge the linear models' own forecasts.
+    """Refit the family on the bars and on surrogates, and judge what the models forecast.
+
+    `statistic` is ``linear`` or ``net``, as in `NullConfig`.
 
     As `judge_campaign` does: a design that stands twice counts once, and all experiments on the
     bars are those of the family. Only the gate before training stays open: in short noise DI never
     reaches its strong set, two strategies would be refused, and no refused one can raise an alarm.
     """
     began = time.process_time()
-    null = NullConfig(surrogates=surrogates)
+    null = NullConfig(surrogates=surrogates, statistic=statistic)
     fitted = Family(bars, strategies, null=null)
     real = fitted.refits(0, seed=seed)
     refits = tuple(refit for refit in real if refit is not None)
@@ -269,7 +276,8 @@ def _judge(
             seed=seed,
             label_text=label_text(strategy),
             judged_part="walk-forward" if is_walk else "validation",
-            selected_on_judged_part=False,  # a linear model chooses no epoch
+            # A linear model chooses no epoch, and the nets of a walk choose it elsewhere.
+            selected_on_judged_part=null.model == "nets" and not is_walk,
             exclusions=() if owner is None else (f"the same design as {owner}, in another order",),
             is_synthetic=True,
         )

@@ -166,7 +166,9 @@ def statistic_by_hand(bars, signs, labels):
     buy = 1 / (1 + np.exp(-(beta[0] + x[bar[judged]] @ beta[1:])))
 
     def shares(of):
-        return (np.bincount(of, minlength=3) + 1.0) / (len(of) + 3.0)
+        counts = np.bincount(of, minlength=3) + 1.0
+        counts[1] = 0.0  # HOLD occurs on neither side, so it is worth nothing to either
+        return counts / counts.sum()
 
     overall = shares(y_train)
     half = (overall[0] + overall[2]) / 2
@@ -181,7 +183,7 @@ def statistic_by_hand(bars, signs, labels):
             ]
         ),
     ]
-    model = -np.log(np.where(y == 0, buy, 1 - buy) * (1 - overall[1])).mean()
+    model = -np.log(np.where(y == 0, buy, 1 - buy)).mean()
     return min(losses) - model
 
 

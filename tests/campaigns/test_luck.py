@@ -174,27 +174,27 @@ class TestIndependentSoftware:
         assert found["luck_annual"] == pytest.approx(expected)
 
     def test_purgedcv_on_overfitting(self):
-        runs = coins(9, m=6, n=60)
+        runs = coins(9, m=6, n=160)
         found = luck(runs)["overfitting"]
         skill = common_samples(runs).skill
         theirs = purgedcv.probability_of_backtest_overfitting(
             skill.T, n_splits=found["n_blocks"], metric=np.mean
         )
-        assert found["n_blocks"] == 12
-        assert found["n_splits"] == theirs.n_combos == 924
+        assert found["n_blocks"] == 16
+        assert found["n_splits"] == theirs.n_combos == 12_870
         assert found["pbo"] - found["share_at_median"] == pytest.approx(theirs.pbo)
 
 
 def test_events_are_never_torn():
-    runs = coins(2, m=3, n=500, horizon=7)
+    runs = coins(2, m=3, n=710, horizon=7)
     common = common_samples(runs)
     units = common.units(common.skill)
-    assert common.n_events == len(units) == 72
+    assert common.n_events == len(units) == 102
     assert units.mean(axis=0) == pytest.approx(common.skill.mean(axis=0))
-    assert units[0] * (500 / 72) == pytest.approx(common.skill[:7].sum(axis=0))
+    assert units[0] * (710 / 102) == pytest.approx(common.skill[:7].sum(axis=0))
     found = luck(runs)
-    assert found["overfitting"]["n_blocks"] == 14  # 5 events or more each
-    assert found["superior"]["samples_per_unit"] == pytest.approx(500 / 72)
+    assert found["overfitting"]["n_events"] == 102
+    assert found["superior"]["samples_per_unit"] == pytest.approx(710 / 102)
     many = coins(2, m=2, n=2 * MAX_UNITS + 1)
     table = common_samples(many)
     assert len(table.units(table.skill)) == 2667  # three neighbours each

@@ -1,7 +1,7 @@
 """The linear statistic: a logistic model of BUY against SELL on the strategy's own inputs.
 
 It says what the inputs are worth to a line, in a hundredth of the time that nets take. Samples of
-HOLD are left out on both sides; the forecasts leave HOLD the share that training saw.
+HOLD are left out on both sides, and the forecasts leave it nothing.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from marketlab.campaigns._null_series import Refit, SeriesTask
 from marketlab.campaigns._split_config import JudgedFold
 from marketlab.core import Float32Array, FloatArray, IntArray
 from marketlab.evaluation import causal_baselines, class_counts
-from marketlab.evaluation._scores import BUY, HOLD, SELL
+from marketlab.evaluation._scores import BUY, HOLD
 from marketlab.models import fit_logistic_binary
 
 _L2 = 1.0  # ridge on the coefficients, in units of one sample's log-likelihood
@@ -32,7 +32,7 @@ def refit_linear(task: SeriesTask) -> Refit | None:
         train = fold.train[directed[fold.train]]
         judged = fold.judged[directed[fold.judged]]
         y_train = task.labels.value[train]
-        if len(np.unique(y_train)) < 2:
+        if np.count_nonzero(class_counts(y_train)) < 2:
             return None
         forecast = _forecast(task, x, JudgedFold(train, fold.validation, judged))
         if forecast is None:
@@ -40,7 +40,7 @@ def refit_linear(task: SeriesTask) -> Refit | None:
         known = causal_baselines(
             y_train, len(judged), state_train=task.state[train], state_eval=task.state[judged]
         )
-        forecasts.append(_with_hold(forecast, known["majority"][:, HOLD]))
+        forecasts.append(np.column_stack([forecast, np.zeros(len(judged)), 1.0 - forecast]))
         baselines.append(known)
         judged_rows.append(judged)
         counts += class_counts(y_train)
@@ -66,12 +66,3 @@ def _forecast(task: SeriesTask, x: Float32Array, fold: JudgedFold) -> FloatArray
         return None
     odds = np.clip(model.log_odds(scaled[fold.judged]).astype(np.float64), -40.0, 40.0)
     return np.asarray(1.0 / (1.0 + np.exp(-odds)))
-
-
-def _with_hold(buy: FloatArray, hold: FloatArray) -> FloatArray:
-    """Return (n, 3) rows that keep the smoothed share which the baselines leave to HOLD."""
-    out = np.empty((len(buy), 3))
-    out[:, BUY] = buy * (1.0 - hold)
-    out[:, HOLD] = hold
-    out[:, SELL] = (1.0 - buy) * (1.0 - hold)
-    return out

@@ -78,6 +78,16 @@ def even_odds_baseline(train_counts: IntArray, n_samples: int) -> FloatArray:
     return np.tile(row, (n_samples, 1))
 
 
+def _distinct(codes: IntArray) -> list[int]:
+    """Return the distinct codes, ascending; np.unique hashes each of them, one minimum does not."""
+    out: list[int] = []
+    rest = codes
+    while len(rest):
+        out.append(int(rest.min()))
+        rest = rest[rest != out[-1]]
+    return out
+
+
 def state_baseline(state_train: IntArray, y_train: IntArray, state_eval: IntArray) -> FloatArray:
     """Forecast, for each causal state, the class frequencies that training saw in that state.
 
@@ -96,7 +106,7 @@ def state_baseline(state_train: IntArray, y_train: IntArray, state_eval: IntArra
     check_same_length(state_train=state_train, y_train=y_train)
     counts = class_counts(y_train)
     out = majority_baseline(counts, len(state_eval))
-    for state in np.unique(state_train):
+    for state in _distinct(state_train):
         rows = state_eval == state
         if rows.any():
             out[rows] = class_frequencies(class_counts(y_train[state_train == state]))

@@ -103,9 +103,12 @@ def check_distributions(name: str, probabilities: FloatArray) -> None:
     ------
     DataError (DATA-Probabilities) naming the first bad row.
     """
-    good = np.isfinite(probabilities).all(axis=1) & (probabilities >= 0.0).all(axis=1)
+    # By columns: NumPy reduces an axis of length 3 some ten times slower. NaN fails all of these.
     with np.errstate(invalid="ignore"):
-        good &= np.abs(probabilities.sum(axis=1) - 1.0) <= 1e-5
+        columns = probabilities.T
+        good = np.abs(sum(columns) - 1.0) <= 1e-5  # an infinite entry fails here too
+        for column in columns:
+            good &= column >= 0.0
     if not good.all():
         row = int(np.flatnonzero(~good)[0])
         raise DataError(
