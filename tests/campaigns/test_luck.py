@@ -418,3 +418,13 @@ class TestFamilies:
         assert "the campaign has no null" in luck(coins(1, m=2))["families"]["undefined"]
         found = luck(coins(1, m=2), null_p_values={"run_00": None, "run_01": math.nan})
         assert "none of its runs has one" in found["families"]["undefined"]
+
+
+def test_labels_that_have_begun_are_not_compared_with_simple_rules():
+    runs = [replace(run, label_has_begun=True) for run in coins(3, m=4)]
+    found = luck(runs)
+    for block in ("superior", "step_m"):
+        assert "on pure noise too a good model beats" in found[block]["undefined"]
+    assert found["overfitting"]["worse_than_baseline"] is None
+    assert "worse than its baseline" not in found["overfitting"]["sentence"]
+    assert luck(coins(3, m=4))["overfitting"]["worse_than_baseline"] is not None

@@ -13,7 +13,7 @@ from marketlab.campaigns._prepare import prepare
 from marketlab.campaigns._recipes import recipe_strategy
 from marketlab.core import ConfigError
 from marketlab.data import SyntheticConfig, synthetic_bars
-from marketlab.evaluation import SURROGATES, max_statistic_p_values
+from marketlab.evaluation import SURROGATES, JudgeInput, judge, max_statistic_p_values
 from marketlab.models import MLPForecaster
 from marketlab.training import TrainingData, fit
 
@@ -150,3 +150,45 @@ def test_a_null_of_nets_is_refused_beside_another_backend():
     same = CampaignConfig.from_mapping(mini_config().to_mapping())
     assert same.with_null() is same
     assert same.with_null(surrogates=29).null.surrogates == 29
+
+
+def test_only_sign_flips_decide(bars):
+    from dataclasses import replace
+
+    from marketlab.campaigns._quick import quick_verdict
+    from marketlab.campaigns._verdicts import family_evidence
+
+    verdict = quick_verdict(bars, strategy("next_bar_williams", epochs=8), seed=3, surrogates=19)
+    assert verdict.null.tests_direction
+    values = np.linspace(0.0, 1.0, 20)[:, None]
+    result = max_statistic_p_values(np.array([2.0]), values[1:])
+    walk = NullConfig(surrogate={"kind": "random_walk", "returns": "resampled"})
+    assert not family_evidence(result, 0, walk).tests_direction
+    assert family_evidence(result, 0, walk).noise == "random walks"
+    judged = judge(replace(of_an_edge(), null=family_evidence(result, 0, NullConfig())))
+    assert judged.outcome == "learned"
+    shown = judge(replace(of_an_edge(), null=family_evidence(result, 0, walk)))
+    assert shown.outcome == "no evidence"
+    assert shown.null_p is None
+    assert any("it decides nothing" in reason for reason in shown.reasons)
+
+
+def of_an_edge():
+    """Evidence of a strong edge on 300 events, without a null."""
+    rng = np.random.default_rng(2)
+    y = 2 * rng.integers(0, 2, size=300)
+    forecast = np.full((300, 3), 0.0)
+    forecast[np.arange(300), y], forecast[np.arange(300), 2 - y] = 0.7, 0.3
+    return JudgeInput(
+        y=y,
+        probabilities=forecast,
+        event=np.arange(300),
+        bar=np.arange(300),
+        train_counts=np.array([300, 0, 300]),
+        baselines={},
+        null=None,
+        n_trials=1,
+        seed=1,
+        label_text="direction of the next bar",
+        judged_share=0.15,
+    )

@@ -102,7 +102,7 @@ BROKEN = {
     "observed statistic missing": (
         {"null": null(None)},
         "no evidence",
-        "the observed statistic could not be computed",
+        "the statistic could not be computed on the real bars",
     ),
     "trials outside the family": (
         {"null": null(0.02), "n_trials": 81},

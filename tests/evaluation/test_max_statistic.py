@@ -124,16 +124,35 @@ def test_missing_observed_gets_no_p_but_stays_in_the_family():
 
 
 def test_missing_surrogates_are_left_out_and_counted():
-    null = np.array([[0.0], [1.0], [np.nan], [2.0], [np.nan]])
-    result = max_statistic_p_values(np.array([5.0]), null)
-    assert result.n_surrogates.tolist() == [3]
-    assert result.p_adjusted[0] == pytest.approx(1 / 4)
+    null = np.arange(24.0).reshape(24, 1)
+    null[[2, 4, 9]] = np.nan
+    result = max_statistic_p_values(np.array([50.0]), null)
+    assert result.n_surrogates.tolist() == [21]
+    assert result.p_adjusted[0] == pytest.approx(1 / 22)
 
 
-def test_no_surrogate_with_a_value_gives_p_one():
-    result = max_statistic_p_values(np.array([5.0]), np.full((9, 1), np.nan))
-    assert result.p_adjusted.tolist() == [1.0]
-    assert result.n_surrogates.tolist() == [0]
+def test_too_few_complete_surrogates_give_no_p_for_the_family():
+    null = np.random.default_rng(1).normal(size=(40, 2))
+    null[:12, 0] = np.nan
+    null[12:21, 1] = np.nan  # 19 complete ones are left
+    assert np.isfinite(max_statistic_p_values(np.array([0.1, 0.2]), null).p_adjusted).all()
+    null[21, 1] = np.nan
+    result = max_statistic_p_values(np.array([0.1, 0.2]), null)
+    assert np.isnan(result.p_adjusted).all()
+    assert np.isfinite(result.p_single).all()
+    assert result.n_surrogates.tolist() == [28, 30]
+    # A strategy without a value on the real bars needs none on surrogates either.
+    assert np.isfinite(max_statistic_p_values(np.array([0.1, np.nan]), null).p_adjusted[0])
+    assert np.isnan(max_statistic_p_values(np.array([5.0]), np.full((9, 1), np.nan)).p_adjusted)
+
+
+def test_missing_surrogates_do_not_make_the_family_pass_more_often():
+    rng, passed = np.random.default_rng(5), 0
+    for _ in range(400):
+        table = rng.normal(size=(60, 8))
+        null = np.where(rng.random((59, 8)) < 0.06, np.nan, table[1:])
+        passed += bool((max_statistic_p_values(table[0], null).p_adjusted <= 0.05).any())
+    assert passed <= 33  # 20 expected, standard deviation 4.4
 
 
 def test_a_score_that_no_surrogate_moves_is_no_evidence():

@@ -15,7 +15,7 @@ from marketlab.campaigns._ledger import Ledger
 from marketlab.campaigns._null_file import read_null
 from marketlab.campaigns._operations import duration_seconds
 from marketlab.campaigns._plan import dataset_facts
-from marketlab.campaigns._report_detail import deciding_forecasts, run_detail
+from marketlab.campaigns._report_detail import run_detail
 from marketlab.campaigns._report_luck import luck_of
 from marketlab.campaigns._resolve import Experiment, ensure_bars, resolve_experiment
 from marketlab.campaigns._results import CampaignResults, RunResult
@@ -261,5 +261,5 @@ def _skill_on(evidence: Evidence, bars: IntArray) -> float:
     return log_loss_skill(
         evidence.y[rows],
         evidence.probabilities[rows],
-        {name: made[rows] for name, made in deciding_forecasts(evidence).items()},
+        {name: made[rows] for name, made in evidence.deciding().items()},
     )

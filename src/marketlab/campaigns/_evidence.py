@@ -28,7 +28,17 @@ from marketlab.core import (
     atomic_write,
     canonical_json,
 )
-from marketlab.evaluation import JudgeInput, NullEvidence, Verdict, judge, state_baseline
+from marketlab.evaluation import (
+    JudgeInput,
+    NullEvidence,
+    Verdict,
+    absent_classes,
+    even_odds_baseline,
+    judge,
+    majority_baseline,
+    state_baseline,
+    without_classes,
+)
 from marketlab.evaluation._verdict import JudgedPart
 from marketlab.labels import ForwardReturnLabelConfig, ZigzagLabelConfig
 
@@ -42,7 +52,8 @@ _OF_THE_JUDGE = ("majority", "even_odds", "causal_state")
 class Evidence:
     """What the judged part says, row by row, and what the judge must know about it.
 
-    ``probabilities`` and ``state`` have shape (n, 3); y, event, bar and ``fold`` (n,): the fold
+    ``probabilities`` and ``state`` have shape (n, 3), read over the classes that occur at all (see
+    `absent_classes`); y, event, bar and ``fold`` (n,): the fold
     whose net made the forecast, 0-based. ``train_counts`` (n_folds, 3): training samples of each
     class. ``best`` (n, 3) is the baseline chosen inside training (no rows if none could be), and
     ``shown`` (k, n, 3) are those that decide nothing, in float32, by the names in ``facts``.
@@ -51,9 +62,9 @@ class Evidence:
 
     ``facts`` holds label_text, judged_share, degenerate_reasons, exclusions, is_synthetic, seed,
     first_time_ns (of the bar that position 0 means), selected_on_judged_part (whether it also
-    chose the epoch), judged_part, folds (facts of each fold of a walk), shown (names),
-    best_baseline_inside_training, baseline_selection and baseline_table (see `RunBaselines`), and
-    trading (see `RunTrading`).
+    chose the epoch), judged_part, labels_begin_before (their own bar, as zigzag legs do), folds
+    (facts of each fold of a walk), shown (names), best_baseline_inside_training,
+    baseline_selection and baseline_table (see `RunBaselines`), and trading (see `RunTrading`).
     """
 
     y: IntArray
@@ -76,8 +87,9 @@ class Evidence:
         n_trials: int,
         exclusions: tuple[str, ...] = (),
         n_test_openings: int = 0,
+        test_note: str = "the test part is sealed",
     ) -> Verdict:
-        """Judge this evidence beside a null."""
+        """Judge this evidence beside a null; `test_note` is as in `JudgeInput`."""
         return judge(
             JudgeInput(
                 y=self.y,
@@ -86,7 +98,7 @@ class Evidence:
                 bar=self.bar,
                 train_counts=self.train_counts,
                 fold=self.fold,
-                baselines=self.deciding(),
+                baselines=self.deciding(),  # the judge makes majority and even odds itself
                 shown=self._shown(),
                 null=null,
                 n_trials=max(1, n_trials),
@@ -99,14 +111,21 @@ class Evidence:
                 selected_on_judged_part=self.facts["selected_on_judged_part"],
                 judged_part=self.facts["judged_part"],
                 n_test_openings=n_test_openings,
+                test_note=test_note,
             )
         )
 
     def deciding(self) -> dict[str, FloatArray]:
-        """Return what the forecasts are judged against beside majority and even odds."""
-        name = self.facts["best_baseline_inside_training"]
-        out = {"causal state": self.state}
-        return out if len(self.best) == 0 or name in _OF_THE_JUDGE else {**out, name: self.best}
+        """Return what the forecasts are judged against, (n, 3) each, as the judge reads it."""
+        absent = absent_classes(self.train_counts, self.y)
+        out = {
+            name: without_classes(np.concatenate([make(c, 1) for c in self.train_counts]), absent)
+            for name, make in (("majority", majority_baseline), ("even_odds", even_odds_baseline))
+        }
+        out = {name: rows[self.fold] for name, rows in out.items()}
+        out["causal state"] = self.state
+        best = self.facts["best_baseline_inside_training"]
+        return out if len(self.best) == 0 or best in _OF_THE_JUDGE else {**out, best: self.best}
 
     def _shown(self) -> dict[str, FloatArray]:
         every = zip(self.facts["shown"], self.shown, strict=True)
@@ -170,18 +189,23 @@ def collect_evidence(
     account = trade_run(strategy, prepared, prepared.rows(part), probabilities, seed=seed)
     shown = [n for n in fitted.probabilities if n != fitted.best and n not in _OF_THE_JUDGE]
     nothing = np.empty((0, 3))
+    y = prepared.y(part)
+    counts = np.array([np.bincount(value[f.train], minlength=3) for f in judged])
+    absent = absent_classes(counts, y)
     return Evidence(
-        y=prepared.y(part),
-        probabilities=probabilities,
-        state=np.concatenate([nothing, *states]),
+        y=y,
+        probabilities=without_classes(probabilities, absent),
+        state=without_classes(np.concatenate([nothing, *states]), absent),
         event=prepared.event(part),
         bar=prepared.rows(part),
         fold=np.repeat(np.arange(len(judged)), [len(f.judged) for f in judged]),
-        train_counts=np.array([np.bincount(value[f.train], minlength=3) for f in judged]),
-        best=nothing if fitted.best is None else fitted.probabilities[fitted.best],
-        shown=np.array([fitted.probabilities[n] for n in shown], dtype=np.float32).reshape(
-            len(shown), -1, 3
-        ),
+        train_counts=counts,
+        best=nothing
+        if fitted.best is None
+        else without_classes(fitted.probabilities[fitted.best], absent),
+        shown=np.array(
+            [without_classes(fitted.probabilities[n], absent) for n in shown], dtype=np.float32
+        ).reshape(len(shown), -1, 3),
         daily_returns=account.daily_returns,
         days=account.days,
         facts={
@@ -195,6 +219,7 @@ def collect_evidence(
             "first_time_ns": int(prepared.bars.time_ns[0]),
             # The best epoch is chosen on validation even where early stopping is off.
             "selected_on_judged_part": part == "validation" and strategy.training.epochs > 1,
+            "labels_begin_before": bool(np.any(prepared.labels.start < prepared.labels.bar)),
             "folds": [dict(fold) for fold in folds],
             "shown": shown,
             "best_baseline_inside_training": fitted.best,

@@ -39,6 +39,11 @@ at a level of 10 %, some in 49 % of 100 draws with 20 blocks, 31 % with 40, 18 %
 MAX_SET = 100
 """The confidence set takes time with the third power of the runs; 100 take about a second."""
 
+_HAS_BEGUN = (
+    "Labels of this kind begin before their bar, so on pure noise too a good model beats the "
+    "simple rules. What noise scores here only the null says."
+)
+
 Block = dict[str, Any]
 
 
@@ -126,12 +131,14 @@ def _overfitting(common: CommonSamples, skill: FloatArray) -> Block:
     found = probability_of_backtest_overfitting(skill, n_blocks=N_BLOCKS, metric="mean")
     by_luck = 0.5 if n_runs % 2 == 0 else (n_runs + 1) / (2 * n_runs)
     chosen = common.names[found.most_chosen]
+    worse = f", and worse than its baseline there in {100 * found.loss_probability:.0f} %"
+    worse = "" if common.label_has_begun else worse
     return {
         "pbo": found.pbo,
         "by_luck": by_luck,
         "share_at_median": found.share_at_median,
         "median_logit": found.median_logit,
-        "worse_than_baseline": found.loss_probability,
+        "worse_than_baseline": None if common.label_has_begun else found.loss_probability,
         "most_chosen": chosen,
         "chosen_share": found.chosen_share,
         "n_runs": n_runs,
@@ -142,8 +149,7 @@ def _overfitting(common: CommonSamples, skill: FloatArray) -> Block:
         "sentence": (
             f"The run that is best on one half of the samples is in the lower half of the ranking "
             f"on the other in {100 * found.pbo:.0f} % of {found.n_halves:,} ways to halve them "
-            f"(luck alone: about {100 * by_luck:.0f} %), and worse than its baseline there in "
-            f"{100 * found.loss_probability:.0f} %; {chosen} is chosen most often "
+            f"(luck alone: about {100 * by_luck:.0f} %){worse}; {chosen} is chosen most often "
             f"({100 * found.chosen_share:.0f} %)."
         ),
     }
@@ -162,6 +168,8 @@ def _refused(settings: _Settings, skill: FloatArray, columns: Sequence[int]) -> 
     if len(skill) == 0:
         n = len(settings.common.names)
         return undefined(f"The {n} comparable runs have no judged sample in common.")
+    if settings.common.label_has_begun:
+        return undefined(_HAS_BEGUN)
     if not columns:
         return undefined(
             "Every run differs from its baseline by one and the same number at every sample, so "
@@ -206,8 +214,9 @@ def _superior(settings: _Settings, skill: FloatArray) -> Block:
         "sentence": (
             f"The best of {_runs(len(columns))}, {spa.best_model}, has a log-loss "
             f"{abs(spa.best_advantage):.4f} nats {side} that of its baseline; the best of as many "
-            f"without skill {is_found} (p = {spa.p.p:.3f} ± {spa.p.standard_error:.3f} by Hansen's "
-            f"test of superior predictive ability, {white.p.p:.3f} by White's reality check)."
+            f"that are no better than theirs {is_found} (p = {spa.p.p:.3f} ± "
+            f"{spa.p.standard_error:.3f} by Hansen's test of superior predictive ability, "
+            f"{white.p.p:.3f} by White's reality check)."
         ),
     }
 

@@ -36,6 +36,8 @@ class LuckRun:
         (m,), strictly ascending; days since 1970 UTC. Both may be empty.
     label : the label in words, or empty. Runs whose words differ, or whose classes differ at a
         shared time, are not compared.
+    label_has_begun : whether labels begin before their bar (zigzag legs). Then nets beat the simple
+        rules on pure noise too, and comparisons with these rules are refused.
     """
 
     name: str
@@ -48,6 +50,7 @@ class LuckRun:
     days: IntArray
     design_id: str
     label: str = ""
+    label_has_begun: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class CommonSamples:
     ----------
     names : of the M runs, sorted. loss, skill : (n, M), nats per sample; skill is the loss of the
         run's best baseline less its own. event : (n,).
-    left_out : name -> why it is not among them.
+    left_out : name -> why it is not among them. label_has_begun : of any run, as in `LuckRun`.
     """
 
     names: tuple[str, ...] = ()
@@ -66,6 +69,7 @@ class CommonSamples:
     skill: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     event: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     left_out: dict[str, str] = field(default_factory=dict)
+    label_has_begun: bool = False
 
     @property
     def n_samples(self) -> int:
@@ -127,6 +131,7 @@ def common_samples(runs: Sequence[LuckRun]) -> CommonSamples:
         skill=np.ascontiguousarray((np.column_stack(base) - loss)[:, kept]),
         event=group[0].event[rows[0]],
         left_out=left_out,
+        label_has_begun=any(run.label_has_begun for run in group),
     )
 
 

@@ -80,10 +80,14 @@ def _best(luck: dict[str, Any]) -> str:
             "worse than its own."
         )
     n = block["n_runs"]
-    who, luckiest = ("best of them", f"the best of {n}") if n > 1 else ("one run", "a run")
+    who, luckiest = (
+        ("best of them", f"the best of {n} that are no better than their baselines")
+        if n > 1
+        else ("one run", "a run that is no better than its baseline")
+    )
     text = (
-        f"The {who}, {block['best']}, is {size} better than its baseline; {luckiest} without any "
-        f"skill does as well in {_often(block['spa']['p'])}"
+        f"The {who}, {block['best']}, is {size} better than its baseline; {luckiest} "
+        f"does as well in {_often(block['spa']['p'])}"
     )
     names = named.get("names", [])
     if names:

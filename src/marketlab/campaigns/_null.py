@@ -145,6 +145,7 @@ class Family:
             every, state = labels[key]
             kept = every.restrict(usable(matrix, every))
             folds = strategy.training.folds(kept, group.bars.close_time_ns)
+            part = self.judged_part or folds.judged_part
             tasks.append(
                 SeriesTask(
                     strategy=strategy,
@@ -152,7 +153,8 @@ class Family:
                     normalization=tuple(feature_set.normalization),
                     labels=kept,
                     state=state[kept.bar],
-                    folds=folds.judged(self.judged_part or folds.judged_part),
+                    folds=folds.judged(part),
+                    is_walk=part == "walk-forward",
                 )
             )
         return tasks

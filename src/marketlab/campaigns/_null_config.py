@@ -33,7 +33,8 @@ class NullConfig(FrozenConfig):
     statistic : ``linear`` refits a logistic model on the inputs of each strategy; ``net`` refits
         each strategy's own net, which costs as many trainings as there are surrogates.
     surrogate : ``sign_flip`` or a mapping with ``kind`` and the settings of that kind, as in
-        ``{kind: block_bootstrap, mean_block_bars: 5}`` (see `SURROGATES`).
+        ``{kind: block_bootstrap, mean_block_bars: 5}`` (see `SURROGATES`). The p of other kinds
+        than sign flips is shown and decides nothing: volatility alone can make it small.
     """
 
     surrogates: int = Field(default=99, ge=19, le=9999)
@@ -61,6 +62,11 @@ class NullConfig(FrozenConfig):
     def model(self) -> str:
         """What is refitted, two words for a sentence."""
         return _MODELS[self.statistic]
+
+    @property
+    def tests_direction(self) -> bool:
+        """Whether a small p says that direction is forecast: of sign flips only."""
+        return bool(self.surrogate["kind"] == "sign_flip")
 
     @property
     def noise(self) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from marketlab.campaigns._null_series import Refit, SeriesTask
 from marketlab.campaigns._split_config import JudgedFold
-from marketlab.core import Float32Array, FloatArray, IntArray
+from marketlab.core import DataError, Float32Array, FloatArray, IntArray
 from marketlab.evaluation import causal_baselines, class_counts
 from marketlab.evaluation._scores import BUY, HOLD
 from marketlab.models import fit_logistic_binary
@@ -58,8 +58,11 @@ def refit_linear(task: SeriesTask) -> Refit | None:
 
 
 def _forecast(task: SeriesTask, x: Float32Array, fold: JudgedFold) -> FloatArray | None:
-    """Return P(BUY) against SELL of the judged rows, None if the fit did not converge."""
-    scaled = task.scaled(x, fold.train)
+    """Return P(BUY) against SELL of the judged rows, None if nothing can be fitted."""
+    try:
+        scaled = task.scaled(x, fold.train)
+    except DataError:  # an input that never changes in these training rows
+        return None
     is_buy = (task.labels.value[fold.train] == BUY).astype(np.int64)
     model = fit_logistic_binary(scaled[fold.train], is_buy, l2=_L2)
     if not model.converged:

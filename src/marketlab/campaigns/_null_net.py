@@ -49,7 +49,7 @@ def net_seed(seed: int, index: int) -> int:
 def _plan(task: SeriesTask, seed: int, index: int) -> _Nets | None:
     training = task.strategy.training
     base = net_seed(training.seed if training.seed is not None else seed, index)
-    x, walk = task.x(), len(task.folds) > 1
+    x = task.x()
     jobs = []
     for k, fold in enumerate(task.folds):
         try:
@@ -64,7 +64,7 @@ def _plan(task: SeriesTask, seed: int, index: int) -> _Nets | None:
                 data=data,
                 model=task.strategy.model.architecture,
                 trainer=training.trainer(),
-                seed=fold_seed(base, k) if walk else base,
+                seed=fold_seed(base, k) if task.is_walk else base,
             )
         )
     return _Nets(task, jobs)

@@ -19,7 +19,7 @@ class SeriesTask:
     ----------
     matrix : its memory is used again for the next series.
     labels : of the n usable samples. state : (n,), the causal state at each sample.
-    folds : one, or those of a walk, oldest first.
+    folds : one, or those of a walk, oldest first. is_walk : which of the two.
     """
 
     strategy: StrategyConfig
@@ -28,6 +28,7 @@ class SeriesTask:
     labels: LabelSet
     state: IntArray
     folds: tuple[JudgedFold, ...]
+    is_walk: bool
 
     def x(self) -> Float32Array:
         """Return the unscaled inputs of all samples, shape (n, F)."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from marketlab.campaigns._evidence import Evidence
-from marketlab.core import FloatArray, IntArray, finite_or_none
+from marketlab.core import IntArray, finite_or_none
 from marketlab.evaluation import (
     CLASS_NAMES,
     ReliabilityRow,
@@ -17,8 +17,6 @@ from marketlab.evaluation import (
     auc_interval,
     classification_scores,
     count_events,
-    even_odds_baseline,
-    majority_baseline,
     reliability_table,
     sample_log_loss,
 )
@@ -179,16 +177,6 @@ def _key(name: str) -> str:
     return name.replace(" ", "_")
 
 
-def deciding_forecasts(evidence: Evidence) -> dict[str, FloatArray]:
-    """Return what every baseline that decides forecast on the judged rows, (n, 3) each."""
-    counts, n = evidence.train_counts.sum(axis=0), len(evidence.y)
-    return {
-        "majority": majority_baseline(counts, n),
-        "even_odds": even_odds_baseline(counts, n),
-        **evidence.deciding(),
-    }
-
-
 # -- folds ----------------------------------------------------------------------------------------
 
 
@@ -198,7 +186,7 @@ def _folds(evidence: Evidence, times: IntArray, best: str) -> list[dict[str, Any
     if len(np.unique(fold)) < 2:
         return []
     losses = sample_log_loss(evidence.y, evidence.probabilities)
-    baseline = deciding_forecasts(evidence).get(best)
+    baseline = evidence.deciding().get(best)
     least = None if baseline is None else sample_log_loss(evidence.y, baseline)
     right = evidence.probabilities.argmax(axis=1) == evidence.y
     rows = []

@@ -8,7 +8,7 @@ import numpy as np
 from marketlab.campaigns._evidence import Evidence
 from marketlab.campaigns._luck import LuckRun, campaign_luck
 from marketlab.campaigns._market_days import market_days
-from marketlab.campaigns._report_detail import deciding_forecasts, judged_times
+from marketlab.campaigns._report_detail import judged_times
 from marketlab.campaigns._report_tables import MISSING, Table, count, number
 from marketlab.campaigns._results import RunResult
 from marketlab.campaigns._run_facts import percent
@@ -48,11 +48,12 @@ def _luck_run(run: RunResult, evidence: Evidence, bars: BarFrame) -> LuckRun:
         event=evidence.event,
         y=evidence.y,
         probabilities=evidence.probabilities,
-        best_baseline=deciding_forecasts(evidence).get(best, evidence.state),
+        best_baseline=evidence.deciding().get(best, evidence.state),
         daily_returns=evidence.daily_returns,
         days=evidence.days,
         design_id=run.design_id,
         label=run.label,
+        label_has_begun=evidence.facts["labels_begin_before"],
     )
 
 

@@ -46,6 +46,11 @@ def family_evidence(
         description=null.description,
         model=null.model,
         noise=null.noise,
+    ).model_copy(
+        update={
+            "tests_direction": null.tests_direction,
+            "chooses_epoch": null.statistic == "net",
+        }
     )
     if distinct is None:
         return evidence

@@ -13,9 +13,11 @@ must come from all B + 1 rows: taken from the surrogates alone, the observed row
 exchangeable with them.
 
 Missing statistics (NaN: a surrogate without events or with one empty part) are kept out on
-purpose. Among the rows that have a value the observed one is still exchangeable, so p is computed
-over those, and ``n_surrogates`` says how many they were. Replacing NaN by a small value would
-make chance look weaker than it is; by a large one, stronger.
+purpose. The family's p is taken over the surrogates on which every strategy has a value that has
+one on the real bars: the best of fewer strategies is lower by itself, and counting such rows let a
+family of 27 with 40 % missing pass in 9 % of cases instead of 5. ``n_surrogates`` says how many
+values each strategy had. Replacing NaN by a small value would make chance look weaker than it is;
+by a large one, stronger.
 """
 
 from dataclasses import dataclass
@@ -23,6 +25,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from marketlab.core import DataError, FloatArray, IntArray
+
+MIN_COMPLETE = 19
+"""Surrogates with a value for every strategy below which no p could reach 5 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +37,8 @@ class MaxStatisticResult:
     Attributes
     ----------
     p_adjusted : of the family; the chance that the *best* of S strategies without any edge does
-        as well as this one did. NaN where the observed statistic is NaN.
+        as well as this one did. NaN where the observed statistic is NaN, and everywhere if fewer
+        than `MIN_COMPLETE` surrogates are complete (all of them, where there are fewer surrogates).
     p_single : of the strategy alone, information only.
     standardised : observed statistic in standard deviations of its null (0 where it has none).
     monte_carlo_error : standard error of p_adjusted that more surrogates would lower.
@@ -67,16 +73,17 @@ def max_statistic_p_values(observed: FloatArray, null: FloatArray) -> MaxStatist
     scaled = _standardise(table)
     present = ~np.isnan(scaled)
     best = np.where(present, scaled, -np.inf).max(axis=1)  # (B + 1,)
-    usable = present[1:].any(axis=1)
+    usable = present[1:, present[0]].all(axis=1)
     n_rows = int(usable.sum())
     n_each = present[1:].sum(axis=0)
     with np.errstate(invalid="ignore"):
         beaten_alone = (scaled[1:] >= scaled[0]).sum(axis=0)
         beaten_by_best = (best[1:, None][usable] >= scaled[0]).sum(axis=0)
     p_single = (1.0 + beaten_alone) / (n_each + 1.0)
-    # A row that lacks s still counts its other strategies, so the family's p could fall below the
-    # single one by the rows left out; it never may.
+    # The two are taken over different rows; the family's p may still never fall below the single.
     p_adjusted = np.maximum((1.0 + beaten_by_best) / (n_rows + 1.0), p_single)
+    if n_rows < min(MIN_COMPLETE, len(null)):
+        p_adjusted[:] = np.nan
     missing = np.isnan(observed)
     p_single[missing] = np.nan
     p_adjusted[missing] = np.nan

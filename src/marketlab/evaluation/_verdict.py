@@ -32,6 +32,9 @@ class NullEvidence(FrozenConfig):
     description : what was surrogated and fitted, one line for the report.
     model : what was compared with what, in three words ("linear against linear").
     noise : what the surrogates are, as it stands after "against".
+    tests_direction : whether a small p says that direction is forecast. Only then does it decide;
+        of surrogates without any memory, say, a small p may come from volatility alone.
+    chooses_epoch : whether the refitted models choose an epoch on the judged part, as a net does.
     """
 
     p_adjusted: float | None
@@ -43,6 +46,8 @@ class NullEvidence(FrozenConfig):
     description: str = ""
     model: str = ""
     noise: str = "surrogate bars without direction"
+    tests_direction: bool = True
+    chooses_epoch: bool = False
 
 
 def null_evidence(
@@ -102,6 +107,7 @@ class JudgeInput:
         outside the null's family share the 5 % with it (weighted Bonferroni).
     judged_part : "validation", or "walk-forward" (all test blocks of a walk forward together),
         until the seal is opened. n_test_openings : how often it was.
+    test_note : what is known of the test part while another is judged, as the end of a sentence.
     judged_share : share of all usable bars (those with a sample) that are judged, to tell how much
         data would be enough; None if unknown.
     selected_on_judged_part : the judged part also chose the epoch (early stopping).
@@ -125,6 +131,7 @@ class JudgeInput:
     fold: IntArray | None = None
     judged_part: JudgedPart = "validation"
     n_test_openings: int = 0
+    test_note: str = "the test part is sealed"
     judged_share: float | None = None
     selected_on_judged_part: bool = True
     degenerate_reasons: tuple[str, ...] = ()

@@ -141,8 +141,16 @@ def null_reason(null: NullEvidence | None, null_p: float | None, n_trials: int) 
             "the null was not made by the same procedure as the observed score, so its p does "
             "not count."
         )
-    if null_p is None or null.p_adjusted is None:
-        return "the observed statistic could not be computed, so it has no p."
+    if null.p_adjusted is None:
+        return (
+            "there is no p: the statistic could not be computed on the real bars, or for every "
+            "strategy on 19 surrogates."
+        )
+    if not null.tests_direction or null_p is None:
+        return (
+            f"the p of {null.p_adjusted:.3g} is against {null.noise}; being small it would not say "
+            "that direction is forecast, so it decides nothing (sign_flip does)."
+        )
     error = (
         "" if null.monte_carlo_error is None else f" (Monte Carlo ±{null.monte_carlo_error:.2g})"
     )
@@ -293,17 +301,14 @@ def notes(facts: Facts) -> tuple[str, ...]:
     if evidence.judged_part == "walk-forward":
         out.append(
             "Judged on the test blocks of a walk forward, each forecast by a model trained before "
-            "it; the test part is sealed."
+            f"it; {evidence.test_note}."
         )
     elif evidence.judged_part == "validation":
-        out.append("Judged on the validation part; the test part is sealed.")
+        out.append(f"Judged on the validation part; {evidence.test_note}.")
         if evidence.selected_on_judged_part:
             out.append(
                 "The validation part also chose the epoch, so the intervals are a little too "
-                "favourable; the null's p compares real and surrogate bars by one procedure."
-                if evidence.null is not None and evidence.null.same_procedure
-                else "The validation part also chose the epoch, so the intervals are a little too "
-                "favourable, and no valid null makes up for it."
+                f"favourable; {_epoch_in_null(evidence.null)}."
             )
     else:
         out.append(f"Judged on the test part, opened {plural(evidence.n_test_openings, 'time')}.")
@@ -313,6 +318,14 @@ def notes(facts: Facts) -> tuple[str, ...]:
     if evidence.is_synthetic:
         out.append("The bars are synthetic: this tests the program and says nothing of a market.")
     return tuple(out)
+
+
+def _epoch_in_null(null: NullEvidence | None) -> str:
+    if null is None or not null.same_procedure:
+        return "no valid null makes up for it"
+    if null.chooses_epoch:
+        return "the null's nets chose theirs in the same way, so its p makes up for it"
+    return "the null refits models that choose no epoch, so its p says nothing of that"
 
 
 def _simpler(facts: Facts) -> tuple[str, ...]:
