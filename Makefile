@@ -34,7 +34,7 @@ demo: $(VENV)/.lean
 
 test: check
 	@$(BIN)/marketlab warmup
-	$(BIN)/pytest -m "not slow and not gpu and not network"
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not gpu and not network"
 
 test-all: check
 	$(BIN)/pytest -m "not gpu"

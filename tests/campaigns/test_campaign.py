@@ -9,6 +9,7 @@ from campaign_world import mini_config, numbers, run_campaign, weights
 
 from marketlab.campaigns import Ledger, plan_campaign, verify_campaign
 from marketlab.campaigns._evidence import load_evidence
+from marketlab.campaigns._trials import count_trials
 from marketlab.core import ConfigError, IntegrityError, read_json
 
 
@@ -53,7 +54,7 @@ def test_every_run_leaves_its_files_and_its_record(finished):
         ledger = Ledger(store)
         recorded = ledger.list_runs(campaign_id=campaign_id)
         assert {r["status"] for r in recorded} == {"completed"}
-        assert ledger.count_trials(recorded[0]["dataset_id"]) == 2
+        assert count_trials(workspace, ledger, recorded[0]["dataset_id"]) == 2
 
 
 def test_test_keys_are_present_and_sealed(finished):

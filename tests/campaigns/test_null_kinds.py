@@ -131,7 +131,12 @@ def test_a_campaign_says_which_null_it_had(tmp_path):
     [
         ({"surrogate": "sign_flop"}, "surrogate", "sign_flip"),
         ({"surrogate": {"kind": "block_bootstrap"}}, "surrogate", "mean_block_bars"),
-        ({"surrogate": {"kind": "sign_flip", "blocks": 3}}, "surrogate", "unknown key 'blocks'"),
+        (
+            {"surrogate": {"kind": "sign_flip", "blocks": 3}},
+            "surrogate.blocks",
+            "takes no settings",
+        ),
+        ({"surrogate": "random_walk"}, "surrogate.returns", "required field is missing"),
         ({"surrogate": 3}, "surrogate", "give a kind"),
         ({"statistic": "nets"}, "statistic", "linear"),
         ({"surrogates": 18}, "surrogates", "greater than or equal to 19"),

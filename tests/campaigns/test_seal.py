@@ -182,7 +182,9 @@ def test_one_more_bar_does_not_begin_the_count_again(market, capfd):
         assert Ledger(store).test_openings(ids["longer"]) == []
     assert cli([*place, ids["longer"], "--surrogates", "19", "--again"]) == 0
     said = json.loads(capfd.readouterr().out)
-    assert said["verdict"]["n_trials"] == 2
+    assert said["verdict"]["n_trials"] == 3, (
+        "one opening, and one run that was judged on these days"
+    )
     assert said["seen_before"]["run_ids"] == [ids["whole"]]
     assert 0.95 < said["seen_before"]["share"] < 1.0
     assert said["seen_before"]["sentence"] in said["verdict"]["notes"]

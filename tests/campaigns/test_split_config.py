@@ -99,7 +99,12 @@ def test_days_outside_the_data_are_refused_before_any_work(bars):
     ("split", "field", "text"),
     [
         ({"type": "date"}, "type", r"Invalid splitter 'date'. Did you mean 'dates'\?"),
-        ({**WALK, "validation_share": 0.0}, None, "validation_share must be above 0"),
+        (
+            {**WALK, "validation_share": 0.0},
+            "validation_share",
+            "validation_share must be above 0",
+        ),
+        ({**WALK, "n_folds": 1_001}, "n_folds", "less than or equal to 1000"),
         ({**WALK, "n_folds": 0}, "n_folds", "greater than or equal to 1"),
         ({**WALK, "train_bars": 500}, "train_share", "give exactly one of train_share, train_bars"),
         ({**WALK, "shares": 3}, "shares", "unknown key 'shares'"),

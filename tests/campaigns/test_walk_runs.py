@@ -7,14 +7,31 @@ import pytest
 from campaign_world import mini_config, run_campaign
 from test_split_config import WALK, parsed
 
-from marketlab.campaigns import Overrides, StrategyConfig, parse_strategy, quick_verdict
+from marketlab.campaigns import (
+    CampaignRunner,
+    Executor,
+    Ledger,
+    Overrides,
+    StrategyConfig,
+    Workspace,
+    parse_strategy,
+    quick_verdict,
+)
 from marketlab.campaigns._evidence import load_evidence
 from marketlab.campaigns._null import Family
 from marketlab.campaigns._null_config import NullConfig
+from marketlab.campaigns._null_file import null_path, read_null
 from marketlab.campaigns._prepare import prepare, split_facts
 from marketlab.campaigns._recipes import recipe_strategy
 from marketlab.campaigns._walk import fold_seed, forecast_walk
-from marketlab.core import CancelledError, IntegrityError, Progress, load_yaml_file
+from marketlab.core import (
+    CancelledError,
+    IntegrityError,
+    Progress,
+    load_yaml_file,
+    read_json,
+    write_json,
+)
 from marketlab.data import SyntheticConfig, synthetic_bars
 from marketlab.evaluation import PurgedWalkForward
 from marketlab.models import MLPForecaster
@@ -127,9 +144,11 @@ def test_a_walk_that_was_stopped_goes_on_with_the_next_fold(bars, tmp_path):
     np.testing.assert_array_equal(again.probabilities, whole.probabilities)
     assert again.folds == json.loads(json.dumps(whole.folds))
     assert all(path.read_bytes() == content for path, content in kept.items())
-    (tmp_path / "fold_0001.npz").write_bytes(b"PK broken")
-    with pytest.raises(IntegrityError, match="Delete this file and resume"):
-        forecast_walk(strategy, prepared, seed=5, kept=tmp_path)
+    for content in (b"", b"PK broken", kept[tmp_path / "fold_0000.npz"]):
+        (tmp_path / "fold_0001.npz").write_bytes(content)  # the last is of another fold
+        again = forecast_walk(strategy, prepared, seed=5, kept=tmp_path)
+        np.testing.assert_array_equal(again.probabilities, whole.probabilities)
+    assert (tmp_path / "fold_0001.npz").read_bytes() == kept[tmp_path / "fold_0001.npz"]
 
 
 def test_the_net_null_on_the_real_bars_is_the_runs_own_forecast(bars):
@@ -182,3 +201,42 @@ def load_strategy_of(path):
     written = load_yaml_file(path)
     mapping = {name: written[name] for name in StrategyConfig.model_fields if name in written}
     return parse_strategy(mapping, source="config.yaml")
+
+
+def test_a_campaign_trains_again_what_cannot_be_judged(tmp_path):
+    """Evidence of another version, or an empty file after a full disk."""
+    config = mini_config(n_bars=1_500, epochs=1, surrogates=19)
+    workspace, campaign_id, first, _ = run_campaign(tmp_path / "ws", config)
+    older, damaged = (workspace.run_folder(run.run_id) for run in first.runs)
+    with np.load(older / "evidence.npz") as arrays:
+        kept = {name: arrays[name] for name in arrays.files if name != "fold"}
+    np.savez(older / "evidence.npz", **kept)
+    with pytest.raises(IntegrityError, match="another version of marketlab") as caught:
+        load_evidence(older)
+    assert caught.value.code == "RUN-OlderEvidence"
+    (damaged / "evidence.npz").write_bytes(b"")
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        load_evidence(damaged)
+    with workspace.store() as store, Executor(workspace, Ledger(store), workers=2) as executor:
+        again = CampaignRunner(workspace, Ledger(store), executor).run(campaign_id)
+    assert [run.status for run in again.runs] == ["completed"] * 2
+    assert {run.run_id for run in again.runs}.isdisjoint(run.run_id for run in first.runs)
+    assert [r.verdict["skill"] for r in again.runs] == [r.verdict["skill"] for r in first.runs]
+    assert [r.verdict["n_trials"] for r in again.runs] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda stored: {},
+        lambda stored: {**stored, "rows": {**stored["rows"], "3": [0.1]}},
+        lambda stored: {**stored, "rows": {**stored["rows"], "x": stored["rows"]["3"]}},
+    ],
+)
+def test_a_damaged_null_is_refused_with_what_to_do(finished, tmp_path, damage):
+    workspace, campaign_id, _, _ = finished
+    copy = Workspace.at(tmp_path / "ws").create()
+    write_json(null_path(copy, campaign_id), damage(read_json(null_path(workspace, campaign_id))))
+    with pytest.raises(IntegrityError, match="campaign resume") as caught:
+        read_null(copy, campaign_id)
+    assert caught.value.code == "STORAGE-Corrupt"

@@ -13,11 +13,12 @@ from typing import Any
 
 from marketlab.campaigns._campaign_config import CampaignConfig
 from marketlab.campaigns._collect import campaign_results
+from marketlab.campaigns._evidence import load_evidence
 from marketlab.campaigns._executor import Executor
 from marketlab.campaigns._experiment import experiment_of
 from marketlab.campaigns._ledger import ACTIVE, FINAL, Ledger
 from marketlab.campaigns._null import OBSERVED
-from marketlab.campaigns._null_file import null_path, read_null
+from marketlab.campaigns._null_file import FORMAT, null_path, read_null
 from marketlab.campaigns._operations import progress_view
 from marketlab.campaigns._plan import plan_campaign
 from marketlab.campaigns._report import write_report
@@ -197,6 +198,13 @@ class _CampaignWork:
                 operation_id = self.service.create(
                     experiment, surrogates=0, boosting=self.config.boosting
                 )
+            elif row["status"] == "completed" and self._cannot_be_judged(row["run_id"]):
+                operation_id = self.service.create(
+                    experiment,
+                    surrogates=0,
+                    boosting=self.config.boosting,
+                    retry_of=row["operation_id"],
+                )
             elif row["status"] in ("failed", "cancelled") and row["failure_class"] in (
                 "transient",
                 "cancelled",
@@ -208,6 +216,14 @@ class _CampaignWork:
                 continue
             self.service.queue(operation_id, self._count)
 
+    def _cannot_be_judged(self, run_id: str) -> bool:
+        """Whether a completed run's evidence is damaged, or less than a verdict needs today."""
+        try:
+            load_evidence(self.workspace.run_folder(run_id))
+        except IntegrityError:
+            return True
+        return False
+
     def _count(self, _row: dict[str, Any]) -> None:
         self.finished_here += 1
 
@@ -218,7 +234,9 @@ class _CampaignWork:
             raise IntegrityError(
                 f"{self.null_path} belongs to another family of strategies.", code="STORAGE-Corrupt"
             )
-        self.null["names"] = names
+        if self.null["format"] != FORMAT:
+            self.null["rows"] = {}  # of another statistic: they would not be comparable
+        self.null |= {"names": names, "format": FORMAT}
         have = {int(index) for index in self.null["rows"]}
         self.null_before = len(have)
         wanted = [i for i in range(OBSERVED, self.config.null.surrogates + 1) if i not in have]

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from marketlab.campaigns._null_config import NullConfig
 from marketlab.campaigns._split_config import parse_split
 from marketlab.campaigns._strategy import DateRange
-from marketlab.core import FrozenConfig, check_name
+from marketlab.core import ConfigError, FrozenConfig, check_name
 from marketlab.data import SyntheticConfig
 
 
@@ -107,9 +107,11 @@ class CampaignConfig(FrozenConfig):
     @model_validator(mode="after")
     def _one_procedure(self) -> Self:
         if self.null.statistic == "net" and self.backend != "compiled":
-            raise ValueError(
-                "null.statistic net refits compiled nets, which runs on the backend torch are "
-                "not; use backend compiled, or null.statistic linear"
+            raise ConfigError(
+                "the null of nets refits compiled nets, and this campaign's nets are torch's.",
+                field="backend",
+                value=self.backend,
+                suggestion="Use backend compiled, or null.statistic linear.",
             )
         return self
 

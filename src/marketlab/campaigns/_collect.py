@@ -1,7 +1,7 @@
 """Collects the results of a campaign, or of one run, from the ledger and the runs' folders."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,8 @@ from marketlab.campaigns._campaign_config import CampaignConfig
 from marketlab.campaigns._evidence import Evidence, label_text, load_evidence
 from marketlab.campaigns._experiment import experiment_of
 from marketlab.campaigns._ledger import Ledger
+from marketlab.campaigns._looks import Seen
+from marketlab.campaigns._looks_before import SEALED_NOTE, seen_by_others, test_part_text
 from marketlab.campaigns._null_file import read_null
 from marketlab.campaigns._operations import duration_seconds
 from marketlab.campaigns._plan import dataset_facts
@@ -19,6 +21,7 @@ from marketlab.campaigns._report_detail import run_detail
 from marketlab.campaigns._report_luck import luck_of
 from marketlab.campaigns._resolve import Experiment, ensure_bars, resolve_experiment
 from marketlab.campaigns._results import CampaignResults, RunResult
+from marketlab.campaigns._trials import count_trials
 from marketlab.campaigns._verdicts import duplicate_owners, null_summary
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import (
@@ -49,7 +52,8 @@ def campaign_results(workspace: Workspace, ledger: Ledger, campaign_id: str) -> 
     runs = [replace(run, duplicate_of=repeated.get(run.strategy)) for run in runs]
     evidence = load_all_evidence(workspace, runs)
     runs = with_common_skill(runs, evidence)
-    runs = with_evidence(workspace, ledger, runs, evidence, bars.time_ns)
+    runs = with_evidence(workspace, ledger, runs, evidence, bars)
+    others = _seen_elsewhere(ledger, bars, runs, recorded)
     stored = read_null(workspace, campaign_id)
     complete = len(stored["rows"]) == config.null.surrogates + 1
     null = null_summary(stored["rows"], stored["names"], config.null) if complete else None
@@ -68,13 +72,15 @@ def campaign_results(workspace: Workspace, ledger: Ledger, campaign_id: str) -> 
         runs=tuple(runs),
         null=null,
         test_openings=sum(len(ledger.test_openings(run_id)) for run_id in recorded),
+        seen_by_others=others,
         environment=environment(),
         luck=luck_of(
             runs,
             evidence,
             bars,
             null=null,
-            n_trials=ledger.count_trials(bars.dataset_id),
+            n_trials=count_trials(workspace, ledger, bars.dataset_id, [run.splits for run in runs]),
+            n_other_openings=0 if others is None else len(others.openings),
             seed=config.seed,
         ),
     )
@@ -201,19 +207,50 @@ def with_evidence(
     ledger: Ledger,
     runs: Sequence[RunResult],
     evidence: Mapping[str, Evidence],
-    clock: IntArray,
+    bars: BarFrame,
 ) -> list[RunResult]:
-    """Return the runs with `detail` and `openings`; `clock` holds the opening times of all bars."""
+    """Return the runs with `detail` and who saw their test parts; `bars` is the whole series."""
     return [
-        replace(
-            run,
-            detail=run_detail(evidence[run.strategy], run.verdict, clock)
-            if run.strategy in evidence
-            else None,
-            openings=_openings(workspace, ledger, run.run_id) if run.run_id else (),
+        _with_looks(
+            workspace,
+            ledger,
+            replace(
+                run,
+                detail=run_detail(evidence[run.strategy], run.verdict, bars.time_ns)
+                if run.strategy in evidence
+                else None,
+            ),
+            bars,
         )
         for run in runs
     ]
+
+
+def _with_looks(workspace: Workspace, ledger: Ledger, run: RunResult, bars: BarFrame) -> RunResult:
+    """Return a run with the looks at its test part, those since its verdict included."""
+    if not run.run_id:
+        return run
+    openings = _openings(workspace, ledger, run.run_id)
+    seen = seen_by_others(ledger, bars, (run.run_id,), run.splits)
+    verdict = run.verdict
+    if verdict is not None:
+        now = test_part_text(len(openings), seen)
+        notes = [note.replace(SEALED_NOTE, now) for note in verdict["notes"]]
+        verdict = {**verdict, "notes": notes}
+    return replace(run, openings=openings, seen_by_others=seen, verdict=verdict)
+
+
+def _seen_elsewhere(
+    ledger: Ledger, bars: BarFrame, runs: Sequence[RunResult], recorded: Collection[str]
+) -> Seen | None:
+    """Return the openings, by runs outside of a campaign, of days of its test parts."""
+    found = [seen_by_others(ledger, bars, recorded, run.splits) for run in runs]
+    seen = [each for each in found if each is not None]
+    if not seen:
+        return None
+    rows = {row["id"]: row for each in seen for row in each.openings}
+    openings = tuple(rows[key] for key in sorted(rows))
+    return Seen(openings, max(each.share for each in seen))
 
 
 def _openings(workspace: Workspace, ledger: Ledger, run_id: str) -> tuple[dict[str, Any], ...]:

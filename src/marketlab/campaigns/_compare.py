@@ -30,6 +30,7 @@ from marketlab.campaigns._compare_runs import (
 )
 from marketlab.campaigns._evidence import label_text
 from marketlab.campaigns._ledger import Ledger
+from marketlab.campaigns._trials import count_trials
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import ConfigError, FrozenConfig, IntArray
 from marketlab.evaluation import CLASS_NAMES, adjust_p_values, classification_scores, count_events
@@ -125,7 +126,7 @@ def compare_runs(workspace: Workspace, ledger: Ledger, references: Sequence[str]
         class_counts={name: int((y == k).sum()) for k, name in enumerate(CLASS_NAMES)},
         runs=tuple(_compared_run(run, at, y) for run, at in zip(runs, rows, strict=True)),
         pairs=_pairs(runs, rows, y, event),
-        notes=_notes(runs, ledger.count_trials(runs[0].dataset_id)),
+        notes=_notes(runs, count_trials(workspace, ledger, runs[0].dataset_id)),
     )
 
 
@@ -194,6 +195,7 @@ def _holm(scored: Sequence[PairScores]) -> list[float | None]:
 def _notes(runs: Sequence[JudgedRun], n_trials: int) -> tuple[str, ...]:
     out = [
         "Log-loss decides; accuracy and AUC stand beside it, each p on its own.",
+        "The p of accuracy is a sign test's over events; its interval weighs samples.",
         "Detectable is the true difference that would be found with 80 % probability.",
     ]
     n_pairs = len(runs) * (len(runs) - 1) // 2
@@ -203,8 +205,8 @@ def _notes(runs: Sequence[JudgedRun], n_trials: int) -> tuple[str, ...]:
         )
     if n_trials > len(runs):
         out.append(
-            f"{n_trials} experiments were made on these bars; if these {len(runs)} were picked "
-            "for their scores, p is too small."
+            f"{n_trials} experiments were made on these days of this market; if these {len(runs)} "
+            "were picked for their scores, p is too small."
         )
     chosen = [bool(run.evidence.facts["selected_on_judged_part"]) for run in runs]
     if all(chosen):

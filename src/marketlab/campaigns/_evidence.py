@@ -6,7 +6,6 @@ no verdict. The file holds plain arrays (no pickles) and lies in the run's folde
 
 import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from marketlab.campaigns._arrays_file import read_arrays
 from marketlab.campaigns._causal_state import causal_state
 from marketlab.campaigns._prepare import Prepared
 from marketlab.campaigns._run_baselines import fit_run_baselines
@@ -43,6 +43,8 @@ from marketlab.evaluation._verdict import JudgedPart
 from marketlab.labels import ForwardReturnLabelConfig, ZigzagLabelConfig
 
 FILE = "evidence.npz"
+_FORMAT = 2
+"""Of the file; raised whenever a field or a fact is added, dropped or gets another meaning."""
 
 _OF_THE_JUDGE = ("majority", "even_odds", "causal_state")
 """Baselines that every forecast is judged against, whatever was chosen inside training."""
@@ -60,8 +62,8 @@ class Evidence:
     ``daily_returns`` and ``days`` (m,) are of the account that follows the forecasts (see
     `RunTrading`).
 
-    ``facts`` holds label_text, judged_share, degenerate_reasons, exclusions, is_synthetic, seed,
-    first_time_ns (of the bar that position 0 means), selected_on_judged_part (whether it also
+    ``facts`` holds format, label_text, judged_share, degenerate_reasons, exclusions, is_synthetic,
+    seed, first_time_ns (of the bar that position 0 means), selected_on_judged_part (whether it also
     chose the epoch), judged_part, labels_begin_before (their own bar, as zigzag legs do), folds
     (facts of each fold of a walk), shown (names), best_baseline_inside_training,
     baseline_selection and baseline_table (see `RunBaselines`), and trading (see `RunTrading`).
@@ -146,21 +148,30 @@ def load_evidence(folder: Path) -> Evidence:
 
     Raises
     ------
-    IntegrityError if the file is missing or damaged.
+    IntegrityError if the file is missing or damaged (STORAGE-Corrupt), or was written by a version
+    that kept less than a verdict needs today (RUN-OlderEvidence).
     """
+    again = "Run the strategy again; its other files are kept."
+    values = read_arrays(folder / FILE, suggestion=again)
     try:
-        # Read whole first: numpy leaves its own handle open when the archive is damaged.
-        content = io.BytesIO((folder / FILE).read_bytes())
-        with np.load(content, allow_pickle=False) as arrays:
-            values = {name: arrays[name] for name in arrays.files}
         facts = json.loads(values.pop("facts").tobytes())
-        return Evidence(facts=facts, **values)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError) as error:
         raise IntegrityError(
-            f"{folder / FILE} cannot be read: {error}.",
-            code="STORAGE-Corrupt",
-            suggestion="Run the strategy again; its other files are kept.",
+            f"{folder / FILE} cannot be read: {error}.", code="STORAGE-Corrupt", suggestion=again
         ) from error
+    if facts.get("format") != _FORMAT or values.keys() != _names() - {"facts"}:
+        raise IntegrityError(
+            f"{folder / FILE} was written by another version of marketlab, which kept other facts "
+            "than a verdict needs today.",
+            code="RUN-OlderEvidence",
+            suggestion="Train the strategy again to judge, compare or report it; a campaign does so"
+            " when it is resumed.",
+        )
+    return Evidence(facts=facts, **values)
+
+
+def _names() -> set[str]:
+    return {f.name for f in fields(Evidence)}
 
 
 def collect_evidence(
@@ -209,6 +220,7 @@ def collect_evidence(
         daily_returns=account.daily_returns,
         days=account.days,
         facts={
+            "format": _FORMAT,
             "label_text": label_text(strategy),
             "judged_part": part,
             "judged_share": part_share(strategy.training.data_split, prepared.folds, part),

@@ -5,13 +5,20 @@ names the statuses it may come from, so two processes cannot both win.
 """
 
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Select, func, insert, select, text, update
 
-from marketlab.campaigns._looks import Seen, Stretch, refuse_seen, seen_before
+from marketlab.campaigns._looks import (
+    NOBODY,
+    Judged,
+    Seen,
+    Stretch,
+    refuse_seen,
+    seen_before,
+)
 from marketlab.campaigns._tables import campaigns, operations, runs, test_openings
 from marketlab.core import Clock, ConflictError, NotFoundError, RunRecord, SystemClock, iso, stamp
 from marketlab.store import Store
@@ -58,8 +65,8 @@ class Opening:
 
     @property
     def n_trials(self) -> int:
-        """Looks at these days, this one included."""
-        return 1 + len(self.seen.openings)
+        """Trials on these days, this opening included."""
+        return self.seen.n_trials
 
 
 class Ledger:
@@ -250,22 +257,6 @@ class Ledger:
         with self.store.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def count_trials(self, dataset_id: str) -> int:
-        """Return how many different experiments were ever made on one data set.
-
-        Those that failed, were cancelled, run now or wait for a worker are counted too.
-
-        A repeat of the same configuration with the same seed gives the same numbers, hence no new
-        chance of luck; another seed is another trial.
-        """
-        query = select(runs.c.config_id).distinct().where(runs.c.dataset_id == dataset_id)
-        under_way = select(operations.c.request).where(operations.c.status.in_(ACTIVE))
-        with self.store.connect() as connection:
-            found = set(connection.execute(query).scalars())
-            requests = list(connection.execute(under_way).scalars())
-        found |= {r["config_id"] for r in requests if r.get("dataset_id") == dataset_id}
-        return len(found)
-
     # -- the sealed test part -----------------------------------------------------------------
 
     def record_test_opening(
@@ -275,6 +266,7 @@ class Ledger:
         reason: str,
         result: dict[str, Any] | None,
         stretch: Stretch,
+        judged: Judged = NOBODY,
         again: bool = True,
     ) -> Opening:
         """Record that somebody looked at a run's test part.
@@ -285,6 +277,7 @@ class Ledger:
         Parameters
         ----------
         stretch : the bars that will be looked at.
+        judged : who was judged on them without opening anything (`judged_before`).
         again : False refuses a stretch of which more than half was seen before.
 
         Raises
@@ -297,7 +290,7 @@ class Ledger:
             if not self.store.is_sqlite:  # SQLite writers already wait for each other
                 connection.execute(text("LOCK TABLE test_openings IN SHARE ROW EXCLUSIVE MODE"))
             earlier = [dict(row) for row in connection.execute(_openings_query()).mappings()]
-            seen = seen_before(stretch, dataset_id, earlier)
+            seen = replace(seen_before(stretch, dataset_id, earlier), judged=judged)
             if not again:
                 refuse_seen(run_id, stretch, seen)
             connection.execute(
@@ -313,18 +306,23 @@ class Ledger:
         return Opening(number, seen)
 
     def looks_at(
-        self, stretch: Stretch, dataset_id: str, *, before: str | None = None, besides: str = ""
+        self,
+        stretch: Stretch,
+        dataset_id: str,
+        *,
+        before: str | None = None,
+        besides: Collection[str] = (),
     ) -> Seen:
         """Return who looked at some bars as a test part, in any run, data set or timeframe.
 
-        `before` (ISO 8601) leaves out later looks, `besides` those of one run.
+        `before` (ISO 8601) leaves out later looks, `besides` those of some runs.
         """
         with self.store.connect() as connection:
             rows = [dict(row) for row in connection.execute(_openings_query()).mappings()]
         kept = [
             row
             for row in rows
-            if row["run_id"] != besides and (before is None or row["opened_at"] < before)
+            if row["run_id"] not in besides and (before is None or row["opened_at"] < before)
         ]
         return seen_before(stretch, dataset_id, kept)
 

@@ -19,7 +19,8 @@ MOST_SEEN = 0.5
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMED = 5  # runs named in a sentence; the rest is counted
-_Span = tuple[datetime, datetime]
+Span = tuple[datetime, datetime]
+"""Begin and end of some days, aware UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Stretch:
     last_time: datetime
 
     @property
-    def span(self) -> _Span:
+    def span(self) -> Span:
         """When the first bar opens (nominally) and the last one closes."""
         return self.first_time - parse_timeframe(self.timeframe), self.last_time
 
@@ -75,16 +76,78 @@ def market_of(bars: BarFrame) -> str:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Other runs that were judged, without any opening, on the days of one test part.
+
+    ``run_ids`` are those whose validation or walk-forward part overlaps it, oldest first;
+    ``n_experiments`` how many different experiments they are besides the run in question;
+    ``share`` how much of its time they cover together, 0 to 1. ``n_trained`` runs trained on
+    ``trained_share`` of it.
+    """
+
+    run_ids: tuple[str, ...] = ()
+    n_experiments: int = 0
+    share: float = 0.0
+    n_trained: int = 0
+    trained_share: float = 0.0
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the facts, JSON-ready."""
+        return {
+            "n_runs": len(self.run_ids),
+            "n_experiments": self.n_experiments,
+            "share": round(self.share, 6),
+            "run_ids": list(self.run_ids),
+            "n_trained": self.n_trained,
+            "trained_share": round(self.trained_share, 6),
+        }
+
+    @property
+    def sentence(self) -> str:
+        """Say who was judged on these days; empty if nobody was."""
+        if not self.run_ids:
+            return ""
+        runs, tries = len(self.run_ids), self.n_experiments
+        were = "1 other run was" if runs == 1 else f"{runs} other runs were"
+        which = {0: "repeats of this experiment", 1: "1 different experiment"}.get(
+            tries, f"{tries} different experiments"
+        )
+        counts = ", which counts as a trial" if tries == 1 else ", each of which counts as a trial"
+        return (
+            f"{were} judged on {percent(self.share)} of these days before, in validation or a walk "
+            f"forward ({named(self.run_ids)}): {which}{counts if tries else ''}."
+        )
+
+    @property
+    def trained_note(self) -> str:
+        """Say who trained on these days, which is no trial; empty if nobody did."""
+        if not self.n_trained:
+            return ""
+        runs = "1 other run" if self.n_trained == 1 else f"{self.n_trained} other runs"
+        return f"{runs} trained on {percent(self.trained_share)} of these days."
+
+
+NOBODY = Judged()
+
+
+@dataclass(frozen=True)
 class Seen:
-    """What earlier openings showed of one stretch.
+    """What earlier openings, and earlier judgements, showed of one stretch.
 
     ``openings`` are the overlapping rows of the ledger, oldest first; ``share`` is how much of the
     stretch's time they cover together, 0 to 1. Openings of the same data set that were recorded
-    without their range count as overlapping and add nothing to the share.
+    without their range count as overlapping and add nothing to the share. ``judged`` are the runs
+    that were judged on it without an opening.
     """
 
     openings: tuple[Mapping[str, Any], ...]
     share: float
+    judged: Judged = NOBODY
+
+    @property
+    def n_trials(self) -> int:
+        """Trials on these days, the next opening included."""
+        return 1 + len(self.openings) + self.judged.n_experiments
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -112,12 +175,20 @@ class Seen:
             "run_ids": list(self.run_ids),
             "without_range": self.without_range,
             "openings": [{key: row[key] for key in keys} for row in self.openings],
+            "judged_before": self.judged.to_mapping(),
+            "n_trials": self.n_trials,
             "sentence": self.sentence,
         }
 
     @property
     def sentence(self) -> str:
         """What a reader of the test part's verdict must know."""
+        judged = self.judged.sentence
+        total = f"That makes {self.n_trials} trials with this opening." if judged else ""
+        said = (self._openings_sentence(), judged, total, self.judged.trained_note)
+        return " ".join(each for each in said if each)
+
+    def _openings_sentence(self) -> str:
         if not self.openings:
             return "No test part that was opened before overlaps this one in time."
         count, runs = len(self.openings), len(self.run_ids)
@@ -125,18 +196,24 @@ class Seen:
         verb = "overlaps" if count == 1 else "overlap"
         by = "1 run" if runs == 1 else f"{runs} runs"
         unknown = f" ({self.without_range} without a recorded range)" if self.without_range else ""
+        total = "" if self.judged.run_ids else f", with this one {count + 1}"
         return (
             f"{openings} by {by} {verb} this test part{unknown}: {percent(self.share)} of its time "
             f"was seen before, first on {str(self.first_seen)[:10]}, by {self.names}. Each opening "
-            f"counts as a trial, with this one {count + 1}."
+            f"counts as a trial{total}."
         )
 
     @property
     def names(self) -> str:
         """The runs in words, the first few of them."""
-        named = ", ".join(self.run_ids[:_NAMED])
-        more = len(self.run_ids) - _NAMED
-        return f"{named} and {more} more" if more > 0 else named
+        return named(self.run_ids)
+
+
+def named(run_ids: Sequence[str]) -> str:
+    """Return runs in words: the first few by name, the rest counted."""
+    first = ", ".join(run_ids[:_NAMED])
+    more = len(run_ids) - _NAMED
+    return f"{first} and {more} more" if more > 0 else first
 
 
 def percent(share: float) -> str:
@@ -159,7 +236,7 @@ def seen_before(stretch: Stretch, dataset_id: str, rows: Sequence[Mapping[str, A
     """
     begin, end = stretch.span
     found: list[Mapping[str, Any]] = []
-    spans: list[_Span] = []
+    spans: list[Span] = []
     for row in rows:
         same_data = row["dataset_id"] == dataset_id
         if row["first_time"] is None:
@@ -173,7 +250,7 @@ def seen_before(stretch: Stretch, dataset_id: str, rows: Sequence[Mapping[str, A
         if low < high:
             found.append(row)
             spans.append((low, high))
-    return Seen(tuple(found), _covered(spans) / (end - begin))
+    return Seen(tuple(found), covered(spans) / (end - begin))
 
 
 def refuse_seen(run_id: str, stretch: Stretch, seen: Seen) -> None:
@@ -181,16 +258,16 @@ def refuse_seen(run_id: str, stretch: Stretch, seen: Seen) -> None:
     if seen.share <= MOST_SEEN:
         return
     looks = [f"{o['run_id']} on {str(o['opened_at'])[:10]} ({o['reason']})" for o in seen.openings]
-    named = "; ".join(looks[:_NAMED])
+    by = "; ".join(looks[:_NAMED])
     more = f"; and {len(looks) - _NAMED} more" if len(looks) > _NAMED else ""
     raise ConflictError(
         f"the test part of {run_id} ({stretch.symbol}, {stretch.first_time:%Y-%m-%d} to "
         f"{stretch.last_time:%Y-%m-%d}) is no longer unseen: {percent(seen.share)} of its time was "
-        f"looked at before, by {named}{more}. Nothing was opened or recorded.",
+        f"looked at before, by {by}{more}. Nothing was opened or recorded.",
         code="RUN-TestPartSeen",
         field="again",
         suggestion="Keep later bars as the test part of a new run; or look all the same with"
-        f" --again, which is recorded and judged as trial {len(seen.openings) + 1} on these days.",
+        f" --again, which is recorded and judged as trial {seen.n_trials} on these days.",
         details={"seen_before": seen.to_mapping()},
     )
 
@@ -209,13 +286,13 @@ def part_note(part: str, seen: Seen) -> str | None:
     )
 
 
-def _span_of(row: Mapping[str, Any]) -> _Span:
+def _span_of(row: Mapping[str, Any]) -> Span:
     first = datetime.fromisoformat(row["first_time"])
     return first - parse_timeframe(row["timeframe"]), datetime.fromisoformat(row["last_time"])
 
 
-def _covered(spans: Sequence[_Span]) -> timedelta:
-    """Return the length of the union."""
+def covered(spans: Sequence[Span]) -> timedelta:
+    """Return the length of the union of some spans."""
     total, reached = timedelta(0), _EPOCH.replace(year=1)
     for low, high in sorted(spans):
         if high > reached:

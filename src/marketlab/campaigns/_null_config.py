@@ -89,16 +89,24 @@ class NullConfig(FrozenConfig):
 
 
 def _market(block: dict[str, Any]) -> Any:
-    kind: Any = SURROGATES.get(block["kind"], field="surrogate.kind")
+    kind: Any = SURROGATES.get(block["kind"], field="kind")
     settings = {key: value for key, value in block.items() if key != "kind"}
+    if settings and not kind.model_fields:
+        raise ConfigError(
+            f"the surrogate {block['kind']!r} takes no settings; received {', '.join(settings)}.",
+            code="CONFIG-Surrogate",
+            field=next(iter(settings)),
+            suggestion="Leave them out.",
+        )
     try:
         return kind.from_mapping(settings)
     except ConfigError as error:
         first = (error.details.get("issues") or [error.to_dict()])[0]
+        example = ", ".join(f"{name}: {value}" for name, value in kind.example.items())
         raise ConfigError(
             f"the surrogate {block['kind']!r} cannot be made: {first['message']}",
             code="CONFIG-Surrogate",
-            field=f"surrogate.{first['field']}" if first["field"] else "surrogate",
+            field=first["field"],
             value=first["value"],
-            suggestion=first["suggestion"],
+            suggestion=f"For example {{kind: {block['kind']}, {example}}}.",
         ) from None

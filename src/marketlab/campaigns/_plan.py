@@ -93,6 +93,7 @@ class CampaignPlan:
                 **self.null.to_mapping(),
                 "description": self.null.description,
                 "most_seconds": self.null_seconds,
+                "can_decide": self.null.tests_direction,
             },
             "rows": [{**asdict(row), "n_features": row.n_features} for row in self.rows],
         }

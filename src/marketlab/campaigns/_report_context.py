@@ -7,8 +7,10 @@ import numpy as np
 
 from marketlab.campaigns import _report_figures as figures
 from marketlab.campaigns._findings import as_linear
+from marketlab.campaigns._looks_before import times
 from marketlab.campaigns._report_tables import Table, count
 from marketlab.campaigns._results import CampaignResults, RunResult
+from marketlab.campaigns._results_files import others_saw
 from marketlab.campaigns._run_facts import RunFacts, day, nats_text, p_text, p_with_error, ranked
 from marketlab.campaigns._tracker import duration_text
 from marketlab.core import finite_or_none
@@ -31,7 +33,6 @@ def key_figures(results: CampaignResults, facts: Sequence[RunFacts]) -> list[tup
     trials = [f.n_trials for f in facts if f.n_trials is not None]
     tested = [f for f in facts if f.null_p is not None]
     least = min(tested, key=lambda f: f.null_p or 0.0, default=None)
-    seen = results.test_openings
     return [
         (
             "Independent events",
@@ -49,14 +50,20 @@ def key_figures(results: CampaignResults, facts: Sequence[RunFacts]) -> list[tup
         (
             "Trials",
             span(trials) if trials else "none judged",
-            "on these bars, failed and repeated ones included",
+            "on these days of this market, failed and repeated ones included",
         ),
-        (
-            "Test part",
-            "sealed" if not seen else "opened once" if seen == 1 else f"opened {seen} times",
-            "no score of it is known" if not seen else "each opening stands below",
-        ),
+        _test_part(results),
     ]
+
+
+def _test_part(results: CampaignResults) -> tuple[str, str, str]:
+    opened, others = results.test_openings, others_saw(results)
+    if not opened and others:
+        return "Test part", "seen by others", others
+    if not opened:
+        return "Test part", "sealed", "no score of it is known"
+    also = f"; {others}" if others else ""
+    return "Test part", f"opened {times(opened)}", f"each opening stands below{also}"
 
 
 def _effect(facts: Sequence[RunFacts]) -> tuple[str, str, str]:

@@ -22,9 +22,13 @@ def luck_of(
     *,
     null: Mapping[str, Any] | None,
     n_trials: int,
+    n_other_openings: int,
     seed: int,
 ) -> dict[str, Any] | None:
-    """Return `campaign_luck` over the judged runs; None before any is judged."""
+    """Return `campaign_luck` over the judged runs; None before any is judged.
+
+    `n_other_openings` are those by other runs that showed days of the test parts.
+    """
     judged = [r for r in runs if r.verdict is not None and r.strategy in evidence]
     if not judged:
         return None
@@ -32,7 +36,7 @@ def luck_of(
     return campaign_luck(
         [_luck_run(run, evidence[run.strategy], bars) for run in judged],
         n_trials=n_trials,
-        n_test_openings=sum(run.n_test_openings for run in runs),
+        n_test_openings=sum(run.n_test_openings for run in runs) + n_other_openings,
         seed=seed,
         days_per_year=market_days(bars, 0, bars.n_bars - 1).days_per_year,
         null_p_values={run.strategy: singles.get(run.strategy) for run in judged} or None,

@@ -17,6 +17,7 @@ from marketlab.campaigns._operations import duration_seconds
 from marketlab.campaigns._plan import dataset_facts
 from marketlab.campaigns._report_luck import luck_of
 from marketlab.campaigns._results import CampaignResults
+from marketlab.campaigns._trials import count_trials
 from marketlab.campaigns._verdicts import null_summary
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import NotFoundError, did_you_mean, environment, read_json
@@ -82,7 +83,12 @@ def run_results(workspace: Workspace, ledger: Ledger, operation: dict[str, Any])
         whole = campaign_results(workspace, ledger, campaign_id)
         mine = [r for r in whole.runs if r.operation_id == operation["operation_id"]]
         if mine:  # an attempt that was replaced by a retry is none of the campaign's runs
-            return replace(whole, runs=tuple(mine), test_openings=mine[0].n_test_openings)
+            return replace(
+                whole,
+                runs=tuple(mine),
+                test_openings=mine[0].n_test_openings,
+                seen_by_others=mine[0].seen_by_others,
+            )
     return _alone(workspace, ledger, operation)
 
 
@@ -93,7 +99,8 @@ def _alone(workspace: Workspace, ledger: Ledger, operation: dict[str, Any]) -> C
     bars = workspace.catalog.load(experiment.dataset_id)
     runs = [run_result(name, experiment, operation, recorded.get(run_id or ""))]
     evidence = load_all_evidence(workspace, runs)
-    runs = with_evidence(workspace, ledger, runs, evidence, bars.time_ns)
+    runs = with_evidence(workspace, ledger, runs, evidence, bars)
+    others = runs[0].seen_by_others
     null = _own_null(workspace, run_id, name)
     return CampaignResults(
         campaign_id=run_id or operation["operation_id"],
@@ -111,12 +118,14 @@ def _alone(workspace: Workspace, ledger: Ledger, operation: dict[str, Any]) -> C
         null=null,
         environment=environment(),
         test_openings=runs[0].n_test_openings,
+        seen_by_others=others,
         luck=luck_of(
             runs,
             evidence,
             bars,
             null=null,
-            n_trials=ledger.count_trials(bars.dataset_id),
+            n_trials=count_trials(workspace, ledger, bars.dataset_id, [run.splits for run in runs]),
+            n_other_openings=0 if others is None else len(others.openings),
             seed=experiment.seed,
         ),
     )

@@ -88,7 +88,7 @@ def numbers(fact: RunFacts) -> Table:
         (
             "Trials",
             "unknown" if fact.n_trials is None else f"{fact.n_trials:,}",
-            "all on these bars: failed, pruned and repeated ones count",
+            "all when it was judged: failed, pruned and repeated ones count",
         ),
         (
             "Detectable effect",
@@ -122,7 +122,8 @@ def _null(fact: RunFacts) -> str:
     alone = "" if fact.null_p_single is None else f"; alone {p_text(fact.null_p_single)}"
     family = f", family of {fact.family_size}{alone}" if (fact.family_size or 0) > 1 else ""
     p = p_with_error(fact.null_p, fact.null_error)
-    return f"{p} (± Monte-Carlo error), {count(fact.n_surrogates)} surrogates{family}"
+    p += " (± Monte-Carlo error)" if "±" in p else ""
+    return f"{p}, {count(fact.n_surrogates)} surrogates{family}"
 
 
 def _events(fact: RunFacts) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from marketlab.campaigns._looks import Seen
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -13,7 +15,8 @@ class RunResult:
     ``common_skill`` is the log-loss skill over the best causal baseline on the validation rows that
     all comparable runs of the campaign share (None where there is no comparison). ``detail`` is
     `run_detail` (None without readable evidence). ``openings`` are the looks at the sealed test
-    part, oldest first: opened_at, reason, outcome, sentence, seen_before.
+    part, oldest first: opened_at, reason, outcome, sentence, seen_before. ``seen_by_others`` are
+    the openings by other runs that showed days of it, None if there is none.
     """
 
     strategy: str
@@ -44,6 +47,7 @@ class RunResult:
     history: dict[str, list[float]] = field(default_factory=dict)
     detail: dict[str, Any] | None = None
     openings: tuple[dict[str, Any], ...] = ()
+    seen_by_others: Seen | None = None
 
     @property
     def n_test_openings(self) -> int:
@@ -55,7 +59,9 @@ class RunResult:
 class CampaignResults:
     """A campaign: its specification, its data, its runs in file order, its null.
 
-    ``test_openings`` counts how often the sealed test part of any of its runs was looked at.
+    ``test_openings`` counts how often the sealed test part of any of its runs was looked at;
+    ``seen_by_others`` are looks at the same days by runs that are none of these, with the largest
+    share of a test part that they showed (None if there is none).
     ``luck`` is `campaign_luck` over the judged runs (None before any is judged).
     """
 
@@ -74,6 +80,7 @@ class CampaignResults:
     null: dict[str, Any] | None
     environment: dict[str, str]
     test_openings: int = 0
+    seen_by_others: Seen | None = None
     luck: dict[str, Any] | None = None
 
     @property

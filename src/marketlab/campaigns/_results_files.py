@@ -7,6 +7,7 @@ from typing import Any
 
 from marketlab.campaigns._diagnoses import diagnose_campaign
 from marketlab.campaigns._findings import campaign_answer
+from marketlab.campaigns._looks_before import seen_text, times
 from marketlab.campaigns._results import CampaignResults
 from marketlab.campaigns._run_facts import GROUPS, RunFacts, run_facts
 
@@ -20,19 +21,36 @@ LEGACY_NOTE = (
 
 def sealed_note(results: CampaignResults) -> str:
     """Say what was seen of the test part: its size and labels always, its scores if opened."""
+    one = len(results.runs) == 1
+    parts = sorted({str(r.verdict["judged_part"]) for r in results.runs if r.verdict})
+    figures = f"figure here comes from {' and '.join(parts) or 'validation'}."
+    others = others_saw(results)
     if results.test_openings:
-        times = "once" if results.test_openings == 1 else f"{results.test_openings} times"
-        runs = "" if len(results.runs) == 1 else " for runs of this campaign"
-        parts = sorted({str(r.verdict["judged_part"]) for r in results.runs if r.verdict})
+        runs = "" if one else " for runs of this campaign"
         return (
-            f"The test part was opened {times}{runs}; what it showed stands in "
-            "`test_evaluation_*.json` of the run. Every other figure here comes from "
-            f"{' and '.join(parts) or 'validation'}."
+            f"The test part was opened {times(results.test_openings)}{runs}; what it showed stands "
+            f"in `test_evaluation_*.json` of the run. Every other {figures}"
+            f"{f' Besides, {others}.' if others else ''}"
+        )
+    if others:
+        whom = "this run" if one else "any run of this campaign"
+        return (
+            f"The test part was not opened for {whom}, but {others}: whoever chose among designs "
+            "since then may have known them, and opening it counts those looks as trials. "
+            f"Every {figures}"
         )
     return (
         "The test part is sealed: of it only size, dates and label counts are shown, no score. "
         "`marketlab evaluate RUN --test` opens it, and the ledger counts every opening."
     )
+
+
+def others_saw(results: CampaignResults) -> str:
+    """Say how much of the runs' test parts other runs saw, as part of a sentence; may be empty."""
+    if results.seen_by_others is None:
+        return ""
+    up_to = "" if len(results.runs) == 1 else "up to "
+    return up_to + seen_text(results.seen_by_others)
 
 
 def result_records(results: CampaignResults) -> list[dict[str, Any]]:
@@ -142,8 +160,8 @@ def report_facts(results: CampaignResults) -> dict[str, Any]:
     """Return what the report of a campaign, or of one run, says, JSON-ready.
 
     Keys: campaign_id, name, finding, certainty, runs (`result_records`, each with detail
-    (`run_detail`), reasons, would_change, notes, openings), null, luck, diagnoses, test_openings,
-    dataset, seed, environment.
+    (`run_detail`), reasons, would_change, notes, openings, seen_by_others), null, luck, diagnoses,
+    test_openings, test_part (who saw it, in words), dataset, seed, environment.
     """
     facts = {fact.run.strategy: fact for fact in run_facts(results)}
     finding, certainty = campaign_answer(results, list(facts.values()))
@@ -159,6 +177,7 @@ def report_facts(results: CampaignResults) -> dict[str, Any]:
         "luck": results.luck,
         "diagnoses": [found.to_mapping() for found in diagnose_campaign(results)],
         "test_openings": results.test_openings,
+        "test_part": sealed_note(results),
         "dataset": results.dataset,
         "seed": results.seed,
         "environment": results.environment,
@@ -167,12 +186,14 @@ def report_facts(results: CampaignResults) -> dict[str, Any]:
 
 def _beyond(fact: RunFacts) -> dict[str, Any]:
     """Return what does not fit into a flat record."""
+    others = fact.run.seen_by_others
     return {
         "detail": fact.run.detail,
         "reasons": list(fact.reasons),
         "would_change": list(fact.would_change),
         "notes": list(fact.notes),
         "openings": [dict(look) for look in fact.run.openings],
+        "seen_by_others": None if others is None else others.to_mapping(),
     }
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from marketlab.campaigns._looks_before import SEALED_NOTE
 from marketlab.campaigns._results import CampaignResults
+from marketlab.campaigns._results_files import others_saw
 from marketlab.campaigns._run_facts import RunFacts, nats_text, p_text, percent, ranked, run_facts
 
 if TYPE_CHECKING:
@@ -103,6 +105,9 @@ def _caption(results: CampaignResults, columns: list[_Column]) -> str:
     parts.append("null p: for the whole family")
     if any(run.duplicate_of for run in results.runs):
         parts.append("(=): design stands twice")
-    opened = results.test_openings
-    parts.append(f"the test part was opened {opened} ×" if opened else "the test part is sealed")
+    opened, others = results.test_openings, others_saw(results)
+    if opened or not others:
+        parts.append(f"the test part was opened {opened} ×" if opened else SEALED_NOTE)
+    if others:
+        parts.append(f"of the test part's days: {others}")
     return "; ".join(parts)

@@ -1,8 +1,9 @@
 """Opens the sealed test part of one run: once, on the record.
 
 The opening is written into the ledger before anything is scored, so a look that is interrupted
-counts too. Other runs may have looked at the same market days: their openings are found by time,
-count as trials, and a part of which more than half was seen is opened only if asked for again.
+counts too. Other runs may have looked at the same market days, or may have been judged on them:
+they are found by time and count as trials, and a part of which openings showed more than half is
+opened only if asked for again.
 """
 
 import json
@@ -17,6 +18,7 @@ from marketlab.campaigns._looks_before import looks_before
 from marketlab.campaigns._null import OBSERVED, Family
 from marketlab.campaigns._prepare import Prepared, prepare, select_bars
 from marketlab.campaigns._resolve import Experiment
+from marketlab.campaigns._trials import judged_before
 from marketlab.campaigns._verdicts import family_evidence, null_matrices
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import (
@@ -47,7 +49,8 @@ def open_seal(
     """Judge a run on its test part and record that it was looked at.
 
     The p-value counts the openings, by any run, whose test part overlaps this one in time (this
-    one included): validation has chosen among many designs, but these days have seen only those.
+    one included), and the other experiments that were judged on these days in their validation or
+    walk-forward part: validation has chosen among many designs, these days have seen only those.
 
     Parameters
     ----------
@@ -83,7 +86,12 @@ def open_seal(
     stretch = _test_stretch(run_id, prepared, bars)
     forecaster, scaler = _load_model(workspace, run_id, experiment)
     opening = ledger.record_test_opening(
-        run_id, reason=reason, result=None, stretch=stretch, again=again
+        run_id,
+        reason=reason,
+        result=None,
+        stretch=stretch,
+        judged=judged_before(workspace, ledger, run, stretch),
+        again=again,
     )
     probabilities = forecaster.predict(prepared.x("test", scaler))
     verdict = _judge_test(

@@ -66,9 +66,13 @@ class WalkForwardSplitConfig(PurgedWalkForward):
     @model_validator(mode="after")
     def _chooses_inside(self) -> Self:
         if not self.validation_share:
-            raise ValueError(
+            raise ConfigError(
                 "validation_share must be above 0: each net's epoch is chosen on the end of its "
-                "own training window; 0.15 is usual"
+                "own training window.",
+                code="CONFIG-DataSplit",
+                field="validation_share",
+                value=self.validation_share,
+                suggestion="0.15 is usual.",
             )
         return self
 

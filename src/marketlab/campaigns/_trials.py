@@ -7,24 +7,18 @@ is one more.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
-from hashlib import sha256
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import and_, select
 
 from marketlab.campaigns._ledger import ACTIVE, Ledger
-from marketlab.campaigns._looks import Judged, Span, Stretch, covered, market_of
+from marketlab.campaigns._looks import Judged, Span, Stretch, covered
+from marketlab.campaigns._same_market import SameMarket, overlap, part_spans
 from marketlab.campaigns._tables import operations, runs
 from marketlab.campaigns._workspace import Workspace
-from marketlab.core import MarketLabError, NotFoundError, read_json
-from marketlab.data import Catalog, parse_timeframe
-from marketlab.data._catalog import Manifest
+from marketlab.core import NotFoundError, read_json
 
 JUDGED = ("validation", "walk-forward")
 """The parts of a run that everybody sees without opening anything."""
@@ -71,7 +65,7 @@ def count_trials(
     own = [row for row in rows if row.dataset_id == dataset_id]
     others = [row for row in rows if row.dataset_id != dataset_id]
     if others:
-        others = _on_these_days(workspace.catalog, ledger, dataset_id, others, splits)
+        others = _on_these_days(workspace, ledger, dataset_id, others, splits)
     if not others:
         return len({row.config_id for row in own})
     return _distinct(ledger, [*own, *others])
@@ -89,8 +83,8 @@ def judged_before(
     rows = _experiments(ledger)
     (mine,) = [row for row in rows if row.run_id == run["run_id"]]
     others = [row for row in rows if row.config_id != mine.config_id]
-    data = _Data(workspace.catalog, stretch.market, {run["dataset_id"]})
-    others = [row for row in others if data.may_overlap(row, [stretch.span])]
+    data = SameMarket(workspace.catalog, run["dataset_id"], market=stretch.market)
+    others = [r for r in others if data.may_hold(r.dataset_id, r.symbol, [stretch.span])]
     known = _splits(ledger, {row.dataset_id for row in others})
     begin, end = stretch.span
     judged: list[tuple[_Row, list[Span]]] = []
@@ -98,14 +92,17 @@ def judged_before(
     for row in others:
         splits = known.get(row.operation_id) or _splits_of_files(workspace, row)
         for found, parts in ((judged, JUDGED), (trained, ("train",))):
-            spans = _cut(_spans(splits, row.timeframe or stretch.timeframe, parts), begin, end)
-            if spans:
-                found.append((row, spans))
-    ways = _cuts(ledger, [mine, *(row for row, _ in judged)])
+            spans = part_spans(splits, row.timeframe or stretch.timeframe, parts)
+            inside = overlap(spans, [stretch.span])
+            if inside:
+                found.append((row, inside))
+    own = [row for row, _ in judged if row.dataset_id == mine.dataset_id]
+    cuts = _read_requests(ledger, [mine, *own], _cut)
+    alike = {row for row in own if cuts.get(row.operation_id) == cuts.get(mine.operation_id)}
     seen = [
         (row, spans)
         for row, spans in judged
-        if ways[row] != ways[mine] or covered(spans) > _ALIKE * (end - begin)
+        if row not in alike or covered(spans) > _ALIKE * (end - begin)
     ]
     return Judged(
         run_ids=tuple(str(row.run_id or row.operation_id) for row, _ in seen),
@@ -114,6 +111,30 @@ def judged_before(
         n_trained=len(trained),
         trained_share=covered([s for _, spans in trained for s in spans]) / (end - begin),
     )
+
+
+def _on_these_days(
+    workspace: Workspace,
+    ledger: Ledger,
+    dataset_id: str,
+    others: Sequence[_Row],
+    splits: Iterable[Mapping[str, Any] | None],
+) -> list[_Row]:
+    """Return those rows of other data sets that are about the judged days of this one."""
+    data = SameMarket(workspace.catalog, dataset_id)
+    manifest = data.manifests.get(dataset_id)
+    if manifest is None:
+        return []  # bars that are no longer stored: nobody knows their days
+    days = [s for each in splits for s in part_spans(each, manifest.timeframe, JUDGED)]
+    days = days or [data.extent(manifest)]
+    near = [row for row in others if data.may_hold(row.dataset_id, row.symbol, days)]
+    known = _splits(ledger, {row.dataset_id for row in near})
+    out = []
+    for row in near:
+        parts = part_spans(known.get(row.operation_id), row.timeframe or manifest.timeframe, JUDGED)
+        if not parts or overlap(parts, days):
+            out.append(row)
+    return out
 
 
 # -- what the ledger knows ------------------------------------------------------------------------
@@ -152,18 +173,24 @@ def _splits(ledger: Ledger, datasets: Iterable[str]) -> dict[str, Mapping[str, A
         .where(runs.c.dataset_id.in_(sorted(datasets)))
     )
     with ledger.store.connect() as connection:
-        return {row[0]: row[1] for row in connection.execute(query) if row[1]}
+        return {key: splits for key, splits in connection.execute(query).all() if splits}
 
 
-def _requests(ledger: Ledger, rows: Iterable[_Row]) -> dict[str, dict[str, Any]]:
-    """Return the requests of some operations, by operation."""
+def _read_requests(
+    ledger: Ledger, rows: Iterable[_Row], read: Callable[[Mapping[str, Any]], str]
+) -> dict[str, str]:
+    """Return what is read from the request of each row, by operation; one is held at a time."""
     wanted = sorted({row.operation_id for row in rows})
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, str] = {}
     with ledger.store.connect() as connection:
         for start in range(0, len(wanted), _MANY):
             some = operations.c.operation_id.in_(wanted[start : start + _MANY])
             query = select(operations.c.operation_id, operations.c.request).where(some)
-            found.update({row[0]: row[1] for row in connection.execute(query)})
+            found.update(
+                (key, read(request))
+                for key, request in connection.execute(query)
+                if "strategy" in request  # nothing of a design stands in other requests
+            )
     return found
 
 
@@ -171,7 +198,7 @@ _MANY = 500  # values in one statement; SQLite of before 2020 takes 999
 
 
 def _splits_of_files(workspace: Workspace, row: _Row) -> Mapping[str, Any] | None:
-    """Return the splits of a run that did not complete: it may have shown its scores all the same."""
+    """Return the splits of a run that did not complete; it may have shown its scores."""
     if row.run_id is None:
         return None
     with suppress(NotFoundError, OSError, ValueError):
@@ -192,11 +219,8 @@ def _distinct(ledger: Ledger, rows: Sequence[_Row]) -> int:
     first: dict[str, _Row] = {}
     for row in rows:
         first.setdefault(row.config_id, row)
-    requests = _requests(ledger, first.values())
-    tries = {
-        config_id: _identity(config_id, requests.get(row.operation_id))
-        for config_id, row in first.items()
-    }
+    designs = _read_requests(ledger, first.values(), _design)
+    tries = {key: designs.get(row.operation_id, key) for key, row in first.items()}
     found: dict[str, dict[str, set[str]]] = {}
     for row in rows:
         on = found.setdefault(tries[row.config_id], {})
@@ -204,71 +228,15 @@ def _distinct(ledger: Ledger, rows: Sequence[_Row]) -> int:
     return sum(max(len(configs) for configs in on.values()) for on in found.values())
 
 
-def _identity(config_id: str, request: Mapping[str, Any] | None) -> str:
-    """Return a hash of what was tried, without names, data set and date range."""
-    strategy = (request or {}).get("strategy")
-    if request is None or not isinstance(strategy, dict):
-        return config_id  # nothing else is known of it
+def _design(request: Mapping[str, Any]) -> str:
+    """Return what was tried, without names, data set and date range, in one text."""
+    strategy = request["strategy"]
     design = {key: value for key, value in strategy.items() if key not in _NO_IDENTITY}
-    training = design.get("training") or {}
-    design["training"] = {k: v for k, v in training.items() if k != "date_range"}
-    tried = [design, request.get("seed"), request.get("backend")]
-    return sha256(json.dumps(tried, sort_keys=True).encode()).hexdigest()
+    design["training"] = {k: v for k, v in strategy["training"].items() if k != "date_range"}
+    return repr([design, request["seed"], request["backend"]])
 
 
-def _cuts(ledger: Ledger, rows: Sequence[_Row]) -> dict[_Row, str]:
-    """Return for each row which bars it took and how it cut them."""
-    requests = _requests(ledger, rows)
-    out: dict[_Row, str] = {}
-    for row in rows:
-        strategy = requests.get(row.operation_id, {}).get("strategy") or {}
-        training = strategy.get("training") or {}
-        way = [row.dataset_id, training.get("date_range"), training.get("data_split")]
-        out[row] = json.dumps(way, sort_keys=True)
-    return out
-
-
-# -- which days -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Extent:
-    market: str | None
-    span: Span
-
-
-class _Data:
-    """The data sets of one market: which there are, and which days they cover."""
-
-    def __init__(self, catalog: Catalog, market: str, same: Iterable[str]) -> None:
-        self.catalog = catalog
-        self.market = market
-        self.same = set(same)
-        self.manifests = {found.dataset_id: found for found in catalog.list()}
-
-    def may_overlap(self, row: _Row, spans: Sequence[Span]) -> bool:
-        """Return whether a row's bars are of this market and overlap some days.
-
-        Of a data set that is no longer stored nothing is known but the symbol: it may.
-        """
-        if row.dataset_id in self.same:
-            return True
-        manifest = self.manifests.get(row.dataset_id)
-        if manifest is None:
-            return row.symbol == self.market
-        return _overlap([_extent(manifest)], spans) and self._is_it(manifest)
-
-    def _is_it(self, manifest: Manifest) -> bool:
-        if not manifest.is_synthetic:
-            return manifest.symbol == self.market
-        if not self.market.startswith(f"{manifest.symbol} synthetic "):
-            return False
-        return _walk(self.catalog.root, manifest.dataset_id) in (self.market, None)
-
-
-@lru_cache(maxsize=4096)
-def _walk(root: Path, dataset_id: str) -> str | None:
-    """Return the market of stored synthetic bars, None if they cannot be read."""
-    with suppress(MarketLabError):
-        return market_of(Catalog(root).load(dataset_id))
-    return None
+def _cut(request: Mapping[str, Any]) -> str:
+    """Return which bars of its data set a run took and how it split them, in one text."""
+    training = request["strategy"]["training"]
+    return json.dumps([training.get("date_range"), training.get("data_split")], sort_keys=True)

@@ -7,10 +7,11 @@ import numpy as np
 
 from marketlab.campaigns._evidence import load_evidence
 from marketlab.campaigns._ledger import Ledger
-from marketlab.campaigns._looks_before import looks_before
+from marketlab.campaigns._looks_before import looks_before, test_note
 from marketlab.campaigns._null import OBSERVED
 from marketlab.campaigns._null_config import NullConfig
 from marketlab.campaigns._null_file import read_null
+from marketlab.campaigns._trials import count_trials
 from marketlab.campaigns._workspace import Workspace
 from marketlab.core import FloatArray, finite_or_none, write_json
 from marketlab.evaluation import (
@@ -110,11 +111,10 @@ def judge_campaign(workspace: Workspace, ledger: Ledger, campaign_id: str) -> No
     config = NullConfig.from_mapping(ledger.campaign(campaign_id)["config"]["null"])
     result = max_statistic_p_values(*null_matrices(null["rows"]))
     recorded = ledger.list_runs(campaign_id=campaign_id)
-    runs = {
-        ledger.operation(run["operation_id"])["strategy_name"]: run
-        for run in recorded
-        if run["status"] == "completed"
-    }
+    completed = [run for run in recorded if run["status"] == "completed"]
+    operations = [ledger.operation(run["operation_id"]) for run in completed]
+    runs = {o["strategy_name"]: run for o, run in zip(operations, completed, strict=True)}
+    n_trials = _n_trials(workspace, ledger, completed, operations)
     repeated = duplicate_owners(null["names"], {n: r["design_id"] for n, r in runs.items()})
     distinct = len({run["config_id"] for run in recorded})
     for position, name in enumerate(null["names"]):
@@ -123,8 +123,9 @@ def judge_campaign(workspace: Workspace, ledger: Ledger, campaign_id: str) -> No
         owner = repeated.get(name)
         verdict = load_evidence(workspace.run_folder(runs[name]["run_id"])).verdict(
             null=family_evidence(result, position, config, distinct=distinct),
-            n_trials=ledger.count_trials(runs[name]["dataset_id"]),
+            n_trials=n_trials,
             exclusions=() if owner is None else (f"the same design as {owner}, in another order",),
+            test_note=test_note(workspace, ledger, runs[name]),
         )
         _keep(workspace, ledger, runs[name], verdict)
 
@@ -139,9 +140,24 @@ def judge_run(
     run = ledger.run(run_id)
     null = family_evidence(max_statistic_p_values(*null_matrices(rows)), 0, NullConfig())
     verdict = load_evidence(workspace.run_folder(run_id)).verdict(
-        null=null, n_trials=ledger.count_trials(run["dataset_id"])
+        null=null,
+        n_trials=_n_trials(workspace, ledger, [run], [ledger.operation(run["operation_id"])]),
+        test_note=test_note(workspace, ledger, run),
     )
     return _keep(workspace, ledger, run, verdict)
+
+
+def _n_trials(
+    workspace: Workspace,
+    ledger: Ledger,
+    runs: Sequence[Mapping[str, Any]],
+    operations: Sequence[Mapping[str, Any]],
+) -> int:
+    """Return the trials on the days that runs of one data set were judged on, at least 1."""
+    if not runs:
+        return 1
+    splits = [(row["result_summary"] or {}).get("splits") for row in operations]
+    return count_trials(workspace, ledger, runs[0]["dataset_id"], splits)
 
 
 def _keep(

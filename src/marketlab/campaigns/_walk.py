@@ -7,7 +7,6 @@ folds and seeds give the same forecasts, so nothing depends on where it stopped.
 
 import io
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from marketlab.campaigns._arrays_file import read_arrays
 from marketlab.campaigns._prepare import Prepared
 from marketlab.campaigns._strategy import StrategyConfig
 from marketlab.core import (
@@ -65,13 +65,13 @@ def forecast_walk(
 
     Parameters
     ----------
-    kept : folder for finished folds of this run; those that are there are not trained again.
+    kept : folder for finished folds of this run; those that are there are not trained again. One
+        that cannot be read is: the same fold and seed give the same forecasts.
     after_fold : called after each fold; an error that it raises ends the walk.
 
     Raises
     ------
-    CancelledError when `progress` asks for it. IntegrityError if a kept fold cannot be read.
-    DataError for a fold that nothing can be fitted on.
+    CancelledError when `progress` asks for it. DataError for a fold that nothing can be fitted on.
     """
     forecasts: list[FloatArray] = []
     facts: list[dict[str, Any]] = []
@@ -80,14 +80,14 @@ def forecast_walk(
         if progress is not None:
             progress.net(1 + k, 1 + len(scored))  # the net that is kept was trained before
         path = None if kept is None else kept / f"fold_{k:04d}.npz"
-        if path is not None and path.is_file():
-            forecast, told = _read(path)
-        else:
-            forecast, told = _one(
+        found = None if path is None else _kept(path, fold, fold_seed(seed, k))
+        if found is None:
+            found = _one(
                 strategy, prepared, fold, fold_seed(seed, k), backend=backend, progress=progress
             )
             if path is not None:
-                _write(path, forecast, told)
+                _write(path, *found)
+        forecast, told = found
         forecasts.append(forecast)
         facts.append({"fold": k + 1, **told})
         after_fold()
@@ -154,13 +154,15 @@ def _write(path: Path, forecast: FloatArray, facts: dict[str, Any]) -> None:
     atomic_write(path, buffer.getvalue())
 
 
-def _read(path: Path) -> tuple[FloatArray, dict[str, Any]]:
+def _kept(path: Path, fold: Fold, seed: int) -> tuple[FloatArray, dict[str, Any]] | None:
+    """Return a finished fold; None if there is none, or it is damaged or of another net."""
+    if not path.is_file():
+        return None
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            return arrays["forecast"], json.loads(arrays["facts"].tobytes())
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise IntegrityError(
-            f"the finished fold {path} cannot be read: {error}.",
-            code="STORAGE-Corrupt",
-            suggestion="Delete this file and resume the run: the fold is trained again.",
-        ) from error
+        arrays = read_arrays(path, suggestion="The fold is trained again.")
+        told: dict[str, Any] = json.loads(arrays["facts"].tobytes())
+        forecast: FloatArray = arrays["forecast"]
+    except (IntegrityError, KeyError, ValueError):
+        return None
+    fits = forecast.shape == (len(fold.test), 3) and told.get("seed") == seed
+    return (forecast, told) if fits else None

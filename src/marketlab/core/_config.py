@@ -153,7 +153,8 @@ def _issue(cls: type[BaseModel], item: Any) -> dict[str, Any]:
             path = f"{path}.{inner.field}" if inner.field and path else inner.field or path
         else:
             text = item["msg"].removeprefix("Value error, ")
-            message = f"{text}; received {item['input']!r}."
+            # A rule about several keys at once is told without the whole mapping.
+            message = f"{text}." if not item["loc"] else f"{text}; received {item['input']!r}."
             code = "CONFIG-Invalid"
     received = item.get("input")
     return {
@@ -161,7 +162,7 @@ def _issue(cls: type[BaseModel], item: Any) -> dict[str, Any]:
         "message": message,
         "code": code,
         "suggestion": suggestion,
-        "value": None if kind == "missing" else repr(received)[:120],
+        "value": None if kind == "missing" or not item["loc"] else repr(received)[:120],
     }
 
 

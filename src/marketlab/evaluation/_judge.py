@@ -340,8 +340,8 @@ def _missed(
     if skill.interval is not None and skill.interval.low <= _NO_SKILL:
         out.append(
             f"the 95 % interval of log-loss skill over the best causal baseline "
-            f"({skill.best}) is {text.ends(skill.interval)} nats per sample; it must lie "
-            "above zero."
+            f"({str(skill.best).replace('_', ' ')}) is {text.ends(skill.interval)} nats per "
+            "sample; it must lie above zero."
         )
     if null_p is None or null_p > MAX_NULL_P:
         out.append(text.null_reason(evidence.null, null_p, evidence.n_trials))

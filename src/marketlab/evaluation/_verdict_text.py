@@ -68,13 +68,13 @@ def sentence(facts: Facts) -> str:
         return _capital(f"{on}{_insufficient(facts)}")
     if facts.outcome == "worse than baseline":
         return _capital(
-            f"{on}the forecasts are worse than the simple rule {facts.best_baseline!r}, which "
+            f"{on}the forecasts are worse than the simple rule {_rule(facts)}, which "
             f"needs no model: {_compared(facts)}."
         )
     if facts.outcome == "learned":
         return _capital(
             f"{on}the forecasts hold information on {evidence.label_text} that the simple rule "
-            f"{facts.best_baseline!r} lacks: {_compared(facts)}; {_noise(facts)}. This was "
+            f"{_rule(facts)} lacks: {_compared(facts)}; {_noise(facts)}. This was "
             f"found on {part} data and says nothing yet about costs."
         )
     return _capital(
@@ -108,8 +108,12 @@ def _compared(facts: Facts) -> str:
     return (
         f"over {plural(facts.n_events, 'independent event')} their log-loss is "
         f"{nats(abs(facts.skill)).lstrip('+')} nats per sample {better} than that of "
-        f"{facts.best_baseline!r} (95 % interval of the skill {ends(facts.interval)})"
+        f"{_rule(facts)} (95 % interval of the skill {ends(facts.interval)})"
     )
+
+
+def _rule(facts: Facts) -> str:
+    return "'" + str(facts.best_baseline).replace("_", " ") + "'"
 
 
 def _null_clause(facts: Facts) -> str:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from marketlab.core import ConfigError, DataError, FrozenConfig, IntArray
 from marketlab.evaluation._base import (
+    MAX_FOLDS,
     SPLITTERS,
     Fold,
     build_fold,
@@ -70,7 +71,7 @@ class PurgedWalkForward(FrozenConfig):
     window: Literal["expanding", "rolling"] = "expanding"
     train_share: float | None = Field(default=None, gt=0, lt=1)
     train_bars: int | None = Field(default=None, ge=1)
-    n_folds: int | None = Field(default=None, ge=1)
+    n_folds: int | None = Field(default=None, ge=1, le=MAX_FOLDS)
     step_bars: int | None = Field(default=None, ge=1)
     step_period: Literal["month", "quarter", "year"] | None = None
     validation_share: float = Field(default=0.0, ge=0, lt=1)

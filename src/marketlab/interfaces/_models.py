@@ -111,12 +111,20 @@ def _row(session: Session, reference: str) -> dict[str, Any]:
 def _card_content(
     session: Session, row: dict[str, Any], run: dict[str, Any], stored: dict[str, Any]
 ) -> Any:
+    from marketlab.core import ConflictError
     from marketlab.registry import CardContent, SplitFacts
 
     summary = row["result_summary"]
     splits = summary["splits"]
     manifests = session.workspace.catalog.list()
     dataset = next(m for m in manifests if m.dataset_id == run["dataset_id"])
+    if not splits["test"]["samples"]:
+        raise ConflictError(
+            "the run has no sealed test part, so nothing is left on which it could be replayed.",
+            code="RUN-NoTestPart",
+            field="training.data_split",
+            suggestion="Train it again with a test share, or a walk with sealed_share above 0.",
+        )
     return CardContent(
         name=row["strategy_name"],
         symbol=row["symbol"],

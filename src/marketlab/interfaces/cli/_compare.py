@@ -26,7 +26,7 @@ def compare(
 ) -> None:
     """Say whether runs differ by more than noise.
 
-    On the validation samples that all of them judged, by events; the sealed test part stays sealed.
+    On the samples that all of them judged, by events; the sealed test part stays sealed.
     """
     from marketlab.interfaces import usecases
 
@@ -40,7 +40,7 @@ def comparison_lines(facts: Mapping[str, Any]) -> list[str]:
     counts = ", ".join(f"{count:,} {name}" for name, count in facts["class_counts"].items())
     lines = [
         (
-            f"Compared on {facts['n_samples']:,} common validation samples, "
+            f"Compared on {facts['n_samples']:,} common judged samples, "
             f"{facts['first_time']} to {facts['last_time']}, of {facts['n_events']:,} "
             "independent events"
         ),

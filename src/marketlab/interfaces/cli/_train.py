@@ -82,6 +82,11 @@ def plan_lines(facts: dict[str, Any]) -> list[str]:
     lines.append("")
     lines += _walk_lines(facts["rows"])
     lines.append(f"Beside them {facts['surrogates']} surrogates: {facts['null']['description']}.")
+    if not facts["null"]["can_decide"]:
+        lines.append(
+            "Their p is shown and decides nothing, so no run can end as learned: only sign flips "
+            "say that direction is forecast."
+        )
     if facts["null"]["most_seconds"] is not None:
         minutes = facts["null"]["most_seconds"] / 60
         lines.append(
