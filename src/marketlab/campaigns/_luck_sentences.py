@@ -130,10 +130,10 @@ def _opened(times: int) -> str:
     if times == 0:
         return "The test part is sealed."
     if times == 1:
-        return "The test part was opened once."
+        return "The days of the test part were opened once."
     return (
-        f"The test part was opened {times} times; each opening after the first counts as one more "
-        "try, because what was seen once is no longer unseen."
+        f"The days of the test part were opened {times} times; each opening after the first counts "
+        "as one more try, because what was seen once is no longer unseen."
     )
 
 

@@ -103,8 +103,8 @@ class JudgeInput:
     shown : name -> (n, 3) forecasts that are scored and displayed and decide nothing; a name that
         decides already is not shown twice.
     null : evidence from surrogates; None if no null was computed (then nothing is "learned").
-    n_trials : all trials made on these days of this market, failed, pruned and repeated ones included. Those
-        outside the null's family share the 5 % with it (weighted Bonferroni).
+    n_trials : all trials made on these days of this market, failed, pruned and repeated ones
+        included. Those outside the null's family share the 5 % with it (weighted Bonferroni).
     judged_part : "validation", or "walk-forward" (all test blocks of a walk forward together),
         until the seal is opened. n_test_openings : how often it was.
     test_note : what is known of the test part while another is judged, as the end of a sentence.
