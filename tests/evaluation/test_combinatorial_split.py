@@ -1,8 +1,10 @@
 """CombinatorialPurgedCV against skfolio's numbers, purgedcv and brute force."""
 
+import json
 import warnings
 from itertools import combinations
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -37,6 +39,39 @@ def test_the_numbers_of_skfolio(horizon, embargo, trains):
     folds = split.folds(*table(12, horizon))
     assert [fold.train.tolist() for fold in folds] == trains
     assert [fold.details["test_groups"] for fold in folds] == [[0, 1], [0, 2], [1, 2]]
+
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "skfolio_cpcv.json").read_text())
+
+
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda c: f"{c['n']} rows")
+def test_indices_and_paths_of_skfolio(case):
+    """Written by skfolio in an environment of its own: groups, purging or embargo, and paths.
+
+    Rows divide by the groups in every case: those that do not it gives to the last group, and we
+    one each to the first ones.
+    """
+    n, n_groups = case["n"], case["n_folds"]
+    split = CombinatorialPurgedCV(
+        n_groups=n_groups,
+        n_test_groups=case["n_test_folds"],
+        embargo_bars=case["embargo_size"],
+    )
+    folds = split.folds(*table(n, case["purged_size"]))
+    assert len(folds) == len(case["folds"])
+    # Theirs: the path of each test block of each fold, folds in the same order.
+    assert np.max(case["paths"]) + 1 == split.n_paths
+    for k, (fold, (trains, tests)) in enumerate(zip(folds, case["folds"], strict=True)):
+        np.testing.assert_array_equal(fold.train, spread(trains))
+        np.testing.assert_array_equal(fold.test, spread(run for block in tests for run in block))
+        for group, path in zip(fold.details["test_groups"], case["paths"][k], strict=True):
+            assert split.paths()[path, group] == k
+
+
+def spread(runs):
+    """Return the positions of runs [first, last]."""
+    parts = [np.arange(first, last + 1) for first, last in runs]
+    return np.concatenate([np.empty(0, dtype=np.int64), *parts])
 
 
 @given(

@@ -12,11 +12,6 @@ _REFITTED = {
     "linear": "a linear model refitted on each, against the same linear model on the real bars",
     "net": "the strategy's own net refitted on each, against its net on the real bars",
 }
-_NOISE = {
-    "sign_flip": "surrogate bars without direction",
-    "block_bootstrap": "surrogate bars chained from blocks of the real ones",
-    "random_walk": "random walks",
-}
 _STATISTICS = {
     "linear": "log-loss skill of a linear model over the best of class shares, even odds and"
     " causal state, nats per sample",
@@ -65,13 +60,13 @@ class NullConfig(FrozenConfig):
 
     @property
     def tests_direction(self) -> bool:
-        """Whether a small p says that direction is forecast: of sign flips only."""
-        return bool(self.surrogate["kind"] == "sign_flip")
+        """Whether a small p says that direction is forecast: of sign flips only, today."""
+        return self.surrogate_market().tests_direction
 
     @property
     def noise(self) -> str:
         """What the surrogates are, as it stands after "against"."""
-        return _NOISE.get(self.surrogate["kind"], f"{self.surrogate['kind']} surrogates")
+        return self.surrogate_market().noise
 
     @property
     def statistic_text(self) -> str:

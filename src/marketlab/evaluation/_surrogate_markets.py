@@ -49,11 +49,15 @@ class SurrogateMarket(Protocol):
     ----------
     tests : what a small p-value on these surrogates says, and what it does not.
     keeps, breaks : what of the real bars they still have, and what not.
+    noise : what they are, as it stands after "against". tests_direction : whether a small p-value
+        says that the direction of bars is forecast; only then may it decide a verdict.
     """
 
     tests: ClassVar[str]
     keeps: ClassVar[str]
     breaks: ClassVar[str]
+    noise: ClassVar[str]
+    tests_direction: ClassVar[bool]
 
     def draw(
         self, bars: Mapping[str, FloatArray], *, seed: int, path: tuple[str | int, ...] = ()
@@ -91,6 +95,8 @@ class SignFlip(FrozenConfig):
         "volume"
     )
     breaks: ClassVar[str] = "drift, memory of direction, and any link from the past to direction"
+    noise: ClassVar[str] = "surrogate bars without direction"
+    tests_direction: ClassVar[bool] = True
 
     def draw(
         self, bars: Mapping[str, FloatArray], *, seed: int, path: tuple[str | int, ...] = ()
@@ -125,6 +131,8 @@ class BlockBootstrap(FrozenConfig):
     breaks: ClassVar[str] = (
         "dependence beyond a block, the time of day and week, the place of quiet and wild times"
     )
+    noise: ClassVar[str] = "surrogate bars chained from blocks of the real ones"
+    tests_direction: ClassVar[bool] = False
     mean_block_bars: int = Field(ge=1)
 
     def draw(
@@ -167,6 +175,8 @@ class RandomWalk(FrozenConfig):
         "every dependence between bars: direction, volatility, volume, sessions ('gaussian': also "
         "fat tails)"
     )
+    noise: ClassVar[str] = "random walks"
+    tests_direction: ClassVar[bool] = False
     returns: Literal["gaussian", "resampled"]
 
     def draw(
